@@ -1,0 +1,1 @@
+"""Who may: people, roles, sign-in and its sessions."""

@@ -1,0 +1,53 @@
+"""Who acts: handed to every service that writes, and kept in the audit as it was at that time."""
+
+import enum
+from dataclasses import dataclass
+
+from controlplane.errors import Forbidden
+
+
+class Role(enum.StrEnum):
+    """What a person may do; each role may do all that the ones before it may."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    PUBLISHER = "publisher"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        """The place in the order; a higher one includes the lower."""
+        return list(Role).index(self)
+
+    @property
+    def label(self) -> str:
+        """As shown on the screen."""
+        return self.value.capitalize()
+
+    def includes(self, needed: "Role") -> bool:
+        """Whether this role may do what `needed` may."""
+        return self.rank >= needed.rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Somebody or something that changes state, with the way it came in."""
+
+    kind: str  # "person" or "system"
+    id: str  # a person's id, or the name of the part of the system
+    name: str
+    role: Role
+    via: str  # "browser", "command line", "worker", "first data"
+    request_id: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+
+    def require(self, needed: Role) -> None:
+        """Raise Forbidden unless this actor's role includes `needed`."""
+        if not self.role.includes(needed):
+            raise Forbidden(needed.label)
+
+    @classmethod
+    def system(cls, name: str, *, via: str) -> "Actor":
+        """A part of the system itself, which may do everything and is named in the audit."""
+        return cls(kind="system", id=name, name=name, role=Role.ADMIN, via=via)

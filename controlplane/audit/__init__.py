@@ -1,0 +1,1 @@
+"""What happened: one append-only, chained event for each change of state."""

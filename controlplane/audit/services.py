@@ -1,0 +1,61 @@
+"""Writing the audit: one function, called by the services that change state and by nothing else."""
+
+from sqlalchemy import null
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor
+from controlplane.audit.identifiers import new_identifier
+from controlplane.audit.models import AuditEvent
+from controlplane.db import Json, now
+
+# A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere.
+_CONTROL = {code: " " for code in (*range(32), 127, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+def record(
+    session: Session,
+    *,
+    actor: Actor,
+    action: str,
+    object_kind: str,
+    object_key: str,
+    sentence: str,
+    environment: str | None = None,
+    reason: str | None = None,
+    before: Json | None = None,
+    after: Json | None = None,
+    release: int | None = None,
+) -> AuditEvent:
+    """Add one event in the caller's transaction and return it, numbered and chained by the database.
+
+    `action` is "<object>.<verb in the past>"; `sentence` says in words what was done and to what effect, past tense,
+    without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %".
+    """
+    event = AuditEvent(
+        id=new_identifier(),
+        at=now(),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=_one_line(actor.name),
+        actor_role=actor.role.value,
+        via=actor.via,
+        action=action,
+        object_kind=object_kind,
+        object_key=object_key,
+        environment=environment,
+        sentence=_one_line(sentence),
+        reason=_one_line(reason) if reason else None,
+        before=before if before is not None else null(),
+        after=after if after is not None else null(),
+        release=release,
+        request_id=actor.request_id,
+        address=actor.address,
+        user_agent=_one_line(actor.user_agent)[:300] if actor.user_agent else None,
+    )
+    session.add(event)
+    session.flush()
+    return event
+
+
+def _one_line(text: str) -> str:
+    return text.translate(_CONTROL).strip()

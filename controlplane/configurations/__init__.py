@@ -1,0 +1,1 @@
+"""What an interaction uses for a tier (and tenant), in immutable versions."""

@@ -1,0 +1,1 @@
+"""Prompt templates: immutable versions, private drafts, preview."""

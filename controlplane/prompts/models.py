@@ -1,0 +1,60 @@
+"""Prompts, their immutable versions, and the private draft of each person."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from controlplane.db import Base, Identity, Json
+
+
+class Prompt(Base):
+    """A prompt template of one interaction. The screen calls it "Template"."""
+
+    __tablename__ = "prompts"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    interaction: Mapped[str] = mapped_column(ForeignKey("interactions.code"), index=True)
+    description: Mapped[str] = mapped_column(default="")
+    archived_at: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+
+    versions: Mapped[list["PromptVersion"]] = relationship(
+        back_populates="prompt", order_by="PromptVersion.number.desc()", lazy="raise"
+    )
+
+
+class PromptVersion(Base):
+    """What was saved, for ever: a trigger refuses to change or remove it. Line ends are LF."""
+
+    __tablename__ = "prompt_versions"
+    __table_args__ = (
+        UniqueConstraint("prompt_code", "number"),
+        CheckConstraint("number >= 1", name="number_is_positive"),
+    )
+
+    id: Mapped[Identity] = mapped_column(default=uuid.uuid4)
+    prompt_code: Mapped[str] = mapped_column(ForeignKey("prompts.code"))
+    number: Mapped[int]
+    body: Mapped[str]
+    sha256: Mapped[str] = mapped_column(index=True)
+    reason: Mapped[str]
+    author_id: Mapped[str]
+    author_name: Mapped[str]
+    created_at: Mapped[dt.datetime]
+
+    prompt: Mapped[Prompt] = relationship(back_populates="versions", lazy="raise")
+
+
+class PromptDraft(Base):
+    """Unsaved work, private to one person. `base_version` is the version it started from; 0 for a new prompt."""
+
+    __tablename__ = "prompt_drafts"
+
+    prompt_code: Mapped[str] = mapped_column(ForeignKey("prompts.code", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    body: Mapped[str]
+    parameters: Mapped[Json]  # the values chosen for the preview, as typed
+    base_version: Mapped[int]
+    updated_at: Mapped[dt.datetime]

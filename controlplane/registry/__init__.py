@@ -1,0 +1,1 @@
+"""What exists: tiers, models, interactions and environments."""

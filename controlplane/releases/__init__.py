@@ -1,0 +1,1 @@
+"""What is live: compose, diff, publish, roll back, export."""

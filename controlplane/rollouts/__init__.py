@@ -1,0 +1,1 @@
+"""Who gets it: shares of units, gates, and the moves between them."""

@@ -1,0 +1,38 @@
+"""The story of each rollout. The live share is not here: it is read from the live entry's bucket ranges."""
+
+import datetime as dt
+import uuid
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from controlplane.db import Base
+
+
+class Rollout(Base):
+    """A move of one configuration in one environment from one version to another."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (
+        CheckConstraint("state IN ('running', 'finished', 'aborted')", name="state_is_known"),
+        CheckConstraint("to_version <> from_version", name="versions_differ"),
+        CheckConstraint("(state = 'running') = (ended_at IS NULL)", name="end_matches_state"),
+        Index(
+            "uq_rollouts_running",
+            "environment",
+            "configuration_id",
+            unique=True,
+            postgresql_where=text("state = 'running'"),
+        ),
+    )
+
+    number: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    environment: Mapped[str] = mapped_column(ForeignKey("environments.code"))
+    configuration_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("configurations.id"), index=True)
+    from_version: Mapped[int]
+    to_version: Mapped[int]
+    state: Mapped[str] = mapped_column(default="running")
+    started_at: Mapped[dt.datetime]
+    started_by: Mapped[str]
+    ended_at: Mapped[dt.datetime | None]
+    ended_by: Mapped[str | None]
