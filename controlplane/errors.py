@@ -43,3 +43,11 @@ class Refused(ControlPlaneError):  # noqa: N818 - as above
     def __init__(self, errors: Mapping[str, str]) -> None:
         self.errors = dict(errors)
         super().__init__(" ".join(self.errors.values()))
+
+
+class FieldError(ValueError):
+    """Raised by a rule over several fields of an input when its words belong beside one of them."""
+
+    def __init__(self, name: str, message: str) -> None:
+        self.field = name
+        super().__init__(message)

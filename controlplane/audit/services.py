@@ -9,7 +9,7 @@ from controlplane.audit.models import AuditEvent
 from controlplane.db import Json, now
 
 # A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere.
-_CONTROL = {code: " " for code in (*range(32), 127, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+_CONTROL = dict.fromkeys((*range(32), 127, 8232, 8233, *range(8234, 8239), *range(8294, 8298)), " ")
 
 
 def record(

@@ -53,7 +53,9 @@ class PromptDraft(Base):
     __tablename__ = "prompt_drafts"
 
     prompt_code: Mapped[str] = mapped_column(ForeignKey("prompts.code", ondelete="CASCADE"), primary_key=True)
-    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("people.id", ondelete="CASCADE"), primary_key=True
+    )
     body: Mapped[str]
     parameters: Mapped[Json]  # the values chosen for the preview, as typed
     base_version: Mapped[int]

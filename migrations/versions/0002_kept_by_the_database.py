@@ -11,12 +11,9 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# The number is arbitrary; it names "the end of the audit chain" among advisory locks.
-AUDIT_CHAIN_LOCK = 7_205_114_094
-
 IMMUTABLE = ("prompt_versions", "configuration_versions", "releases")
 
-CHAIN = f"""
+CHAIN = """
 CREATE FUNCTION audit_event_hash(event audit_events) RETURNS text
 LANGUAGE sql STABLE
 SET timezone = 'UTC'  -- to_jsonb spells a timestamp in the session's zone; the hash must not depend on it
@@ -31,7 +28,8 @@ DECLARE
     last record;
 BEGIN
     -- Held to the end of the transaction: the next writer must see this event before it takes a number.
-    PERFORM pg_advisory_xact_lock({AUDIT_CHAIN_LOCK});
+    -- The lock's own number is arbitrary; nothing else may use it.
+    PERFORM pg_advisory_xact_lock(7205114094);
     SELECT sequence, hash INTO last FROM audit_events ORDER BY sequence DESC LIMIT 1;
     NEW.sequence := coalesce(last.sequence, 0) + 1;
     NEW.previous_hash := coalesce(last.hash, '');

@@ -1,0 +1,102 @@
+"""DynamoDB and S3 over HTTP on this machine: the moto server, with one request at a time.
+
+    python -m controlplane.local.aws --port 4566
+
+Moto takes no locks of its own: with requests side by side, conditional writes have several winners and transactions
+tear. One lock around each whole request makes it sober. It keeps nothing over a restart; the worker publishes again.
+"""
+
+import argparse
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from controlplane.local.ports import HOST
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.serving import BaseWSGIServer
+
+HEALTH_PATH = "/_healthz"  # no bucket can be called that
+
+
+class OneAtATime:
+    """A WSGI application that lets the one inside see a single request at a time, from first byte to last."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """Answer health questions at once; read a request to its end before waiting for the turn."""
+        if environ["PATH_INFO"] == HEALTH_PATH:
+            start_response("200 OK", [("Content-Type", "text/plain")])
+            return [b"ok\n"]
+        _read_body(environ)  # outside of the lock, or one slow sender would stop everybody
+        with self._lock:
+            answer = self._application(environ, start_response)
+            try:
+                return list(answer)
+            finally:
+                close = getattr(answer, "close", None)
+                if close is not None:
+                    close()
+
+
+def _read_body(environ: "WSGIEnvironment") -> None:
+    length = environ.get("CONTENT_LENGTH")
+    if length:
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(length)))
+    elif environ.get("wsgi.input_terminated"):  # sent in chunks
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read())
+
+
+def make_server(port: int) -> "BaseWSGIServer":
+    """The server, bound and loaded: whoever gets an answer gets all later ones quickly."""
+    # The emulator is for programs on this machine: a web page open in somebody's browser has no business with it.
+    os.environ.setdefault("MOTO_DISABLE_GLOBAL_CORS", "true")
+    os.environ["MOTO_PORT"] = str(port)
+    from moto.moto_server.werkzeug_app import (
+        DomainDispatcherApplication,
+        MotoRequestHandler,
+        create_backend_app,
+    )
+    from werkzeug.serving import make_server as make_werkzeug_server
+
+    class Quiet(MotoRequestHandler):  # type: ignore[misc]
+        """A line for every request would fill the disk: the worker and every runtime poll all day."""
+
+        def log_request(self, *_args: Any, **_kwargs: Any) -> None:
+            pass
+
+    dispatcher = DomainDispatcherApplication(create_backend_app)
+    server = make_werkzeug_server(HOST, port, OneAtATime(dispatcher), threaded=True, request_handler=Quiet)
+    for service in ("s3", "dynamodb"):
+        dispatcher.get_application(_request_to(service))
+    return server
+
+
+def _request_to(service: str) -> dict[str, str]:
+    """As much of a signed request as moto looks at when it chooses, and so loads, a service."""
+    return {
+        "HTTP_HOST": HOST,
+        "PATH_INFO": "/",
+        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request, Signed",
+        "HTTP_X_AMZ_TARGET": "DynamoDB_20120810.ListTables",
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m controlplane.local.aws", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    make_server(parser.parse_args(argv).port).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What people send about prompts, checked once."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+LONGEST_BODY = (
+    200_000  # characters; the profile's 64 KiB are checked, with better words, where the text is rendered
+)
+
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+Body = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_BODY)]
+
+
+class VersionInput(BaseModel):
+    """A text to be saved as the next version; `base_version` is the one it was made from."""
+
+    body: Body
+    base_version: Annotated[int, Field(ge=1)]
+    reason: Reason
+
+
+class NewPromptInput(BaseModel):
+    """A prompt with its first text."""
+
+    code: str
+    interaction: str
+    description: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None
+    body: Body
+    reason: Reason
+
+
+class DraftInput(BaseModel):
+    """Unsaved work. It may be empty or wrong in any way: it is kept as it is."""
+
+    body: Annotated[str, StringConstraints(max_length=LONGEST_BODY)] | None = None
+    base_version: Annotated[int, Field(ge=1)]
+
+
+class ReasonInput(BaseModel):
+    """Why something is archived or restored."""
+
+    reason: Reason

@@ -1,0 +1,258 @@
+"""The site's side of the render worker: a small pool, started when first needed, and answers in words.
+
+    from controlplane.prompts.render_pool import shared
+
+    shared().preview(source, values, declared)    -> Preview, whatever the template does
+    shared().check(source, declared)              -> Problem, or None when the template may be saved and published
+
+Each web process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
+"""
+
+import atexit
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import controlplane
+from controlplane.errors import ControlPlaneError
+from controlplane.prompts.render_worker import (
+    ANSWER_BYTES,
+    JOB_BYTES,
+    READY,
+    WALL_SECONDS,
+    Job,
+    Outcome,
+    receive,
+    send,
+)
+from controlplane.runtime.entries import Parameter
+from controlplane.runtime.renderer import Preview, Problem
+
+WORKERS = 2
+QUEUE = 16
+# Together with the second that a job may take this stays under the 1.5 s in which a person gets an answer.
+PREVIEW_PATIENCE = 0.4
+# A save or a publish is worth waiting for: what was asked for once should not fail because others are typing.
+CHECK_PATIENCE = 8.0
+_GRACE = 0.3
+_START_SECONDS = 15.0
+
+_ENDINGS = {
+    Outcome.TOO_SLOW: "This template took longer than 1 second. Shorten its loops, or give it less to go through.",
+    Outcome.TOO_MUCH_MEMORY: "This template needs more memory than a prompt may take. Make its text shorter.",
+    Outcome.TOO_LONG: "This template makes a longer text than a prompt may be.",
+    Outcome.DIED: "This template brought its worker down. Undo the last change, or make it simpler.",
+    Outcome.NOT_STARTED: "The worker that renders templates could not be started. Whoever runs this site finds why in its log.",
+}
+
+
+class RenderBusy(ControlPlaneError):  # noqa: N818 - the name reads as what is raised
+    """Too many templates are being rendered at this moment; nothing was done. `retry_after` is in seconds."""
+
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Many templates are being rendered just now. Try again in a moment; nothing is lost."
+        )
+
+
+class _Broken(Exception):  # noqa: N818 - private, and reads as what is raised
+    """The worker did not answer as it should."""
+
+
+class _Worker:
+    """One worker process and the socket to it; used by one thread at a time."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "controlplane.prompts.render_worker"],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                env={},  # no database, no AWS, nothing of ours
+                cwd=Path(controlplane.__file__).parents[1],
+            )
+        self._channel = ours
+        self._channel.settimeout(_START_SECONDS)
+        if receive(self._channel, len(READY)) != READY:
+            self.kill()
+            raise _Broken
+        self._channel.settimeout(WALL_SECONDS + _GRACE)
+
+    def ask(self, payload: bytes) -> bytes:
+        """Have one job done."""
+        try:
+            send(self._channel, payload)
+            answer = receive(self._channel, ANSWER_BYTES + 1)
+        except OSError as error:  # a timeout is one too
+            raise _Broken from error
+        if not answer:
+            raise _Broken
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs: the kernel may have ended one that had nothing to do."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it; its child notices and ends too."""
+        self._channel.close()
+        self._process.kill()
+        self._process.wait()
+
+    def forget(self) -> None:
+        """Let go of a worker that belongs to the process we were forked from."""
+        self._channel.close()
+        self._process.returncode = 0  # else its collection would warn about a child that is not ours
+
+
+class RenderPool:
+    """At most `workers` jobs at once and `queue` waiting; anyone beyond that is told to come back."""
+
+    def __init__(self, *, workers: int = WORKERS, queue: int = QUEUE) -> None:
+        self._most_workers = workers
+        self._most_waiting = queue
+        self._change = threading.Condition()
+        self._idle: list[_Worker] = []
+        self._busy = 0
+        self._waiting = 0
+        self._process_id = os.getpid()
+
+    def preview(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        declared: Sequence[Parameter],
+        *,
+        patience: float = PREVIEW_PATIENCE,
+    ) -> Preview:
+        """Render `source` as the runtime would and say all that is wrong; raises only `RenderBusy`."""
+        found = self._render(source, declared, [dict(values)], patience)
+        return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
+
+    def check(
+        self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
+    ) -> Problem | None:
+        """Say why this text may not be saved or published, or None.
+
+        It is rendered with every declared example, and once more with only the required ones: a prompt that fails when
+        an optional parameter is left out fails in production, at the first caller who leaves it out.
+        """
+        everything = {parameter.name: parameter.example for parameter in declared}
+        required = {parameter.name: parameter.example for parameter in declared if parameter.required}
+        chances = [everything, required] if required != everything else [everything]
+        found = self._render(source, declared, chances, patience)
+        if isinstance(found, Problem):
+            return found
+        with_all, *others = (preview.problem for preview in found)
+        without_optional = next(filter(None, others), None)
+        return with_all or (without_optional and _without_optional(without_optional))
+
+    def close(self) -> None:
+        """End the idle workers."""
+        with self._change:
+            while self._idle:
+                self._idle.pop().kill()
+
+    def _render(
+        self, source: str, declared: Sequence[Parameter], values: list[dict[str, Any]], patience: float
+    ) -> list[Preview] | Problem:
+        try:
+            payload = msgspec.json.encode(Job(source, tuple(declared), tuple(values)))
+        except (UnicodeEncodeError, ValueError, RecursionError):
+            return Problem("the text or a value holds something that cannot be written as UTF-8 JSON")
+        if len(payload) > JOB_BYTES:
+            return Problem("the template and its values are too large")
+        with self._turn(patience):
+            return _read(self._ask(payload))
+
+    def _ask(self, payload: bytes) -> bytes:
+        """Have a worker do it; one that fails is ended, and the next job starts another."""
+        worker = self._idle_worker()
+        try:
+            worker = worker or _Worker()
+            answer = worker.ask(payload)
+        except (_Broken, OSError):
+            answer = Outcome.DIED.value if worker else Outcome.NOT_STARTED.value
+            if worker:
+                worker.kill()
+        else:
+            with self._change:
+                self._idle.append(worker)
+        return answer
+
+    def _idle_worker(self) -> _Worker | None:
+        with self._change:
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive:
+                    return worker
+                worker.kill()
+        return None
+
+    @contextlib.contextmanager
+    def _turn(self, patience: float) -> Iterator[None]:
+        """Wait for one of the places; raises `RenderBusy` when too many wait already or none comes free in time."""
+        with self._change:
+            self._start_anew_after_a_fork()
+            if self._busy >= self._most_workers:
+                self._wait(patience)
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._busy -= 1
+                self._change.notify()
+
+    def _wait(self, patience: float) -> None:
+        if self._waiting >= self._most_waiting:
+            raise RenderBusy
+        self._waiting += 1
+        try:
+            if not self._change.wait_for(lambda: self._busy < self._most_workers, timeout=patience):
+                raise RenderBusy
+        finally:
+            self._waiting -= 1
+
+    def _start_anew_after_a_fork(self) -> None:
+        if self._process_id != os.getpid():
+            self._process_id = os.getpid()
+            for worker in self._idle:
+                worker.forget()
+            self._idle, self._busy, self._waiting = [], 0, 0
+
+
+_shared = RenderPool()
+atexit.register(_shared.close)
+
+
+def shared() -> RenderPool:
+    """Return this process's pool; its workers start with the first job."""
+    return _shared
+
+
+def _read(answer: bytes) -> list[Preview] | Problem:
+    """Understand a worker's answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
+    try:
+        outcome = Outcome(answer[:1])
+        if outcome is Outcome.ANSWERED:
+            return msgspec.json.decode(answer[1:], type=list[Preview])
+    except ValueError:  # msgspec's ValidationError is one
+        outcome = Outcome.DIED
+    return Problem(_ENDINGS[outcome])
+
+
+def _without_optional(problem: Problem) -> Problem:
+    return Problem(f"when no optional parameter is given, {problem.message}", problem.line)

@@ -1,0 +1,170 @@
+"""The difference of two texts, line by line and inside a changed line word by word. Pure; used by prompts and releases.
+
+`lines(old, new)` gives rows ready to be shown. Every comparison is bounded: a text is at most 64 KiB, but 64 KiB of empty
+lines, or of one long line, must not hold up the process that serves the site.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import NamedTuple
+
+CONTEXT = 3
+# Beyond these a changed line is shown as wholly changed: the marks would no longer help anyone to read it.
+_LONGEST_LINE = 2_000
+_MOST_WORDS_COMPARED = 20_000
+_LEAST_ALIKE = 0.3
+
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+class Part(NamedTuple):
+    """A run of characters of one line; `marked` when the other text has something else in its place."""
+
+    text: str
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the difference, numbered in the old and in the new text.
+
+    `kind` is "same", "ins", "del", or "skip" in place of `hidden` unchanged lines.
+    """
+
+    kind: str
+    old: int | None = None
+    new: int | None = None
+    parts: tuple[Part, ...] = ()
+    hidden: int = 0
+
+    @property
+    def text(self) -> str:
+        """The whole line, or how many lines stand here."""
+        if self.hidden:
+            return f"{self.hidden} unchanged line{'s' if self.hidden != 1 else ''}"
+        return "".join(part.text for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many lines came and went."""
+
+    added: int
+    removed: int
+
+    def __str__(self) -> str:
+        if not self.added and not self.removed:
+            return "no difference"
+        return ", ".join(_counted(number, verb) for number, verb in self._parts() if number)
+
+    def _parts(self) -> tuple[tuple[int, str], ...]:
+        return (self.added, "added"), (self.removed, "removed")
+
+
+def lines(old: str, new: str, *, context: int | None = CONTEXT) -> list[Row]:
+    """Return the rows that lead from `old` to `new`; equal texts give none.
+
+    Unchanged lines further than `context` from a change are folded into a "skip" row; `context=None` keeps them all.
+    """
+    if old == new and context is not None:
+        return []
+    rows = list(_rows(_split(old), _split(new)))
+    return rows if context is None else list(_folded(rows, context))
+
+
+def summary(rows: Sequence[Row]) -> Summary:
+    """Count what `lines` found."""
+    kinds = [row.kind for row in rows]
+    return Summary(added=kinds.count("ins"), removed=kinds.count("del"))
+
+
+def _split(text: str) -> list[str]:
+    # Not splitlines(): it also breaks at form feeds and U+2028, which the template engine counts as part of a line.
+    return text.split("\n") if text else []
+
+
+def _rows(old: list[str], new: list[str]) -> Iterator[Row]:
+    words_left = _MOST_WORDS_COMPARED
+    for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new).get_opcodes():
+        if tag == "equal":
+            yield from _same(old, old_from, old_to, new_from)
+            continue
+        gone, come = old[old_from:old_to], new[new_from:new_to]
+        marked, used = _mark(gone, come, words_left)
+        words_left -= used
+        for offset in range(len(gone)):
+            yield Row("del", old=old_from + offset + 1, parts=marked[0][offset])
+        for offset in range(len(come)):
+            yield Row("ins", new=new_from + offset + 1, parts=marked[1][offset])
+
+
+def _same(old: list[str], start: int, end: int, new_start: int) -> Iterator[Row]:
+    for offset, text in enumerate(old[start:end]):
+        yield Row("same", old=start + offset + 1, new=new_start + offset + 1, parts=(Part(text),))
+
+
+_Marked = list[tuple[Part, ...]]
+
+
+def _mark(gone: list[str], come: list[str], words_left: int) -> tuple[tuple[_Marked, _Marked], int]:
+    """Mark the words that changed, pairing the lines of a changed block in order; also say how many words that took."""
+    before: _Marked = [(Part(text),) for text in gone]
+    after: _Marked = [(Part(text),) for text in come]
+    used = 0
+    for index, (old, new) in enumerate(zip(gone, come, strict=False)):
+        if len(old) > _LONGEST_LINE or len(new) > _LONGEST_LINE:
+            continue
+        old_words, new_words = _WORD.findall(old), _WORD.findall(new)
+        used += len(old_words) + len(new_words)
+        if used > words_left:
+            break
+        before[index], after[index] = _words(old_words, new_words)
+    return (before, after), used
+
+
+def _words(old: list[str], new: list[str]) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
+    matcher = SequenceMatcher(None, old, new)
+    if matcher.ratio() < _LEAST_ALIKE:
+        return (Part("".join(old)),), (Part("".join(new)),)
+    before: list[Part] = []
+    after: list[Part] = []
+    for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        _append(before, "".join(old[old_from:old_to]), marked=tag != "equal")
+        _append(after, "".join(new[new_from:new_to]), marked=tag != "equal")
+    return tuple(before), tuple(after)
+
+
+def _append(parts: list[Part], text: str, *, marked: bool) -> None:
+    if text:
+        parts.append(Part(text, marked))
+
+
+def _folded(rows: list[Row], context: int) -> Iterator[Row]:
+    keep = _near_a_change(rows, context)
+    hidden = 0
+    for row, kept in zip(rows, keep, strict=True):
+        if not kept:
+            hidden += 1
+            continue
+        if hidden:
+            yield Row("skip", hidden=hidden)
+            hidden = 0
+        yield row
+    if hidden:
+        yield Row("skip", hidden=hidden)
+
+
+def _near_a_change(rows: list[Row], context: int) -> list[bool]:
+    near = [False] * len(rows)
+    for order in (range(len(rows)), range(len(rows) - 1, -1, -1)):
+        since = context + 1
+        for index in order:
+            since = 0 if rows[index].kind != "same" else since + 1
+            near[index] = near[index] or since <= context
+    return near
+
+
+def _counted(number: int, verb: str) -> str:
+    return f"{number} line{'s' if number != 1 else ''} {verb}"

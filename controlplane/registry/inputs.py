@@ -1,0 +1,226 @@
+"""What people, the API and first data may send for the registry; checked once, all errors together."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from controlplane.errors import FieldError
+from controlplane.runtime.entries import PARAMETER_TYPES
+
+UPPER_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+LOWER_CODE: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+PARAMETER_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
+# Words of Jinja's language: a parameter of that name could never be written in a prompt.
+JINJA_WORDS: Final = frozenset(
+    [
+        "and",
+        "else",
+        "elif",
+        "endfor",
+        "endif",
+        "endset",
+        "false",
+        "False",
+        "filter",
+        "for",
+        "if",
+        "in",
+        "is",
+        "loop",
+        "none",
+        "None",
+        "not",
+        "or",
+        "range",
+        "recursive",
+        "self",
+        "set",
+        "true",
+        "True",
+    ]
+)
+# First words of addresses without an environment; an environment of that name would hide a page.
+RESERVED_ENVIRONMENTS: Final = frozenset(
+    [
+        "changes",
+        "environments",
+        "explain",
+        "healthz",
+        "help",
+        "interactions",
+        "models",
+        "notifications",
+        "proposals",
+        "search",
+        "settings",
+        "sign-in",
+        "sign-out",
+        "static",
+        "tiers",
+    ]
+)
+# A tier of this name would be taken for "no tier" in keys and addresses.
+RESERVED_TIERS: Final = frozenset({"default"})
+MODEL_PARAMETERS: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+PROVIDERS: Final = ("bedrock", "openai", "anthropic", "echo")
+MOST_PARAMETERS: Final = 40
+MOST_TOKENS: Final = 100_000_000
+
+
+def _one_line(longest: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = " ".join(value.split())
+        if "\x00" in text:
+            raise ValueError("This holds a character that cannot be stored.")
+        if len(text) > longest:
+            raise ValueError(f"Keep it to {longest} characters; these are {len(text)}.")
+        return text
+
+    return BeforeValidator(check)
+
+
+def _matches(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(wanted)
+        return value
+
+    return AfterValidator(check)
+
+
+def _not_one_of(words: frozenset[str], because: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if value in words:
+            raise ValueError(f"“{value}” cannot be taken: {because}.")
+        return value
+
+    return AfterValidator(check)
+
+
+UpperCode = Annotated[
+    str,
+    _one_line(64),
+    _matches(
+        UPPER_CODE, "Use capital letters, digits and single underscores, for example COACHING_RESPONSE."
+    ),
+]
+LowerCode = Annotated[
+    str,
+    _one_line(32),
+    _matches(LOWER_CODE, "Use small letters, digits and single hyphens, for example premium."),
+]
+Name = Annotated[str, _one_line(80)]
+Line = Annotated[str, _one_line(500)]
+Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+Price = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=4, max_digits=12)]
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TierInput(_Input):
+    """A subscription level."""
+
+    code: Annotated[LowerCode, _not_one_of(RESERVED_TIERS, "it means “no tier” in addresses")]
+    name: Name
+    rank: Annotated[int, Field(ge=0, le=1000)]
+
+
+class EnvironmentInput(_Input):
+    """A place with its own live set; a protected one asks for a reason before each publish."""
+
+    code: Annotated[LowerCode, _not_one_of(RESERVED_ENVIRONMENTS, "a page of this site begins with it")]
+    name: Name
+    protected: bool = False
+    position: Annotated[int, Field(ge=0, le=1000)] = 0
+
+
+class ModelInput(_Input):
+    """A model of a provider. Prices are US dollars per million tokens; left empty, they are not known."""
+
+    code: UpperCode
+    provider: Annotated[LowerCode, Field()]
+    provider_model_id: Annotated[str, _one_line(200)]
+    context_window: Tokens
+    max_output_tokens: Tokens
+    input_price_per_million: Price | None = None
+    output_price_per_million: Price | None = None
+    capabilities: list[LowerCode] = []
+    parameters: list[str] = []
+    active: bool = True
+    note: Line | None = None
+
+    @model_validator(mode="after")
+    def _parameters_are_known(self) -> "ModelInput":
+        unknown = [name for name in self.parameters if name not in MODEL_PARAMETERS]
+        if unknown:
+            raise FieldError("parameters", f"Not a parameter that can be sent: {', '.join(unknown)}.")
+        if self.max_output_tokens > self.context_window:
+            raise FieldError("max_output_tokens", "A model cannot write more than its context window holds.")
+        return self
+
+
+class ParameterInput(_Input):
+    """One value that the prompts of an interaction may use."""
+
+    name: Annotated[
+        str,
+        _one_line(64),
+        _matches(PARAMETER_NAME, "Use small letters, digits and underscores, for example user_message."),
+        _not_one_of(JINJA_WORDS, "it is a word of the template language"),
+    ]
+    type: str
+    required: bool = False
+    description: Line = ""
+    example: Any = None
+
+    @model_validator(mode="after")
+    def _example_is_of_the_type(self) -> "ParameterInput":
+        if self.type not in PARAMETER_TYPES:
+            raise FieldError("type", f"Choose one of {', '.join(PARAMETER_TYPES)}.")
+        if self.example is None and self.required:
+            raise FieldError("example", "Give an example: previews and checks begin with it.")
+        if self.example is not None and not _is_of_type(self.example, self.type):
+            raise FieldError("example", f"This is not a {self.type}.")
+        return self
+
+
+class InteractionInput(_Input):
+    """A named place in the product that calls a model."""
+
+    code: UpperCode
+    category: LowerCode
+    description: Line = ""
+    parameters: Annotated[list[ParameterInput], Field(max_length=MOST_PARAMETERS)] = []
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "InteractionInput":
+        twice = _first_repeated([parameter.name for parameter in self.parameters])
+        if twice:
+            raise FieldError("parameters", f"Two parameters are called {twice}.")
+        return self
+
+
+def _first_repeated(names: Sequence[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def _is_of_type(value: object, kind: str) -> bool:
+    if kind in ("string", "text"):
+        return isinstance(value, str)
+    if kind == "number":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    return isinstance(value, list if kind == "list" else dict)

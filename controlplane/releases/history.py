@@ -1,0 +1,74 @@
+"""Releases as they were: one, the newest, the list, what each changed, and its bytes."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from controlplane.errors import NotFound
+from controlplane.releases.compose import Document
+from controlplane.releases.diff import EntryChange, diff
+from controlplane.releases.models import Release, ReleaseEntry
+from controlplane.releases.saved import bodies_of, live_entries
+from controlplane.runtime import canonical, snapshot
+
+
+def get_release(session: Session, environment: str, number: int) -> Release:
+    """Return a release; raises `NotFound`."""
+    release = session.get(Release, (environment, number))
+    if release is None:
+        raise NotFound("release", f"{number} of {environment}")
+    return release
+
+
+def latest_release(session: Session, environment: str) -> Release | None:
+    """Return the newest release of an environment, None before the first."""
+    query = select(Release).where(Release.environment == environment).order_by(Release.number.desc()).limit(1)
+    return session.scalar(query)
+
+
+def list_releases(
+    session: Session, environment: str, *, before: int | None = None, limit: int = 50
+) -> Sequence[Release]:
+    """Return releases, newest first; `before` continues a list under this number."""
+    query = select(Release).where(Release.environment == environment)
+    if before is not None:
+        query = query.where(Release.number < before)
+    return session.scalars(query.order_by(Release.number.desc()).limit(limit)).all()
+
+
+def changes_of(session: Session, environment: str, number: int) -> list[EntryChange]:
+    """Return what a release changed against the one before; reads only the entries it touched."""
+    query = select(ReleaseEntry.key, ReleaseEntry.valid_from, ReleaseEntry.document).where(
+        ReleaseEntry.environment == environment,
+        or_(ReleaseEntry.valid_from == number, ReleaseEntry.valid_to == number),
+    )
+    before: dict[str, Document] = {}
+    after: dict[str, Document] = {}
+    for key, valid_from, document in session.execute(query):
+        (after if valid_from == number else before)[key] = canonical.loads(document)
+    return diff(before, after)
+
+
+def compare(session: Session, environment: str, older: int, newer: int) -> list[EntryChange]:
+    """Return what leads from one release to another, in either direction of time."""
+    return diff(
+        live_entries(session, environment, at=older),
+        live_entries(session, environment, at=newer),
+    )
+
+
+def snapshot_of(session: Session, environment: str, number: int) -> bytes:
+    """Return the bytes of a release, made again from its entries; they always have the digest that its row names.
+
+    Raises `ValueError` when they do not: then something was changed behind the database's back, and must not go out.
+    """
+    release = get_release(session, environment, number)
+    entries = live_entries(session, environment, at=number)
+    data = snapshot.build(entries, bodies_of(session, entries))
+    found = canonical.digest(data)
+    if found != release.snapshot_sha256:
+        raise ValueError(
+            f"release {number} of {environment} has the digest {found[:12]}, its row says {release.snapshot_sha256[:12]}"
+        )
+    return data

@@ -1,0 +1,337 @@
+"""Making releases: publish what is saved, move single entries, roll back. Everything that becomes live comes through here.
+
+One transaction: the environment's counter under a row lock, the release, the entries that changed, the audit event, and a
+notice to the workers. Nothing here touches the network. A transaction that also writes other audit events must publish
+first: every publisher takes the counter, then the end of the audit chain, and the other order could deadlock.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor, Role
+from controlplane.audit import services as audit
+from controlplane.db import now
+from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.registry.models import Environment
+from controlplane.releases import words
+from controlplane.releases.compose import Document, Entries, compose
+from controlplane.releases.diff import EntryChange, diff
+from controlplane.releases.history import get_release
+from controlplane.releases.models import Release, ReleaseEntry
+from controlplane.releases.saved import bodies_of, live_entries, saved_entries
+from controlplane.runtime import canonical, snapshot
+from controlplane.runtime.validate import validate
+
+CHANNEL = "controlplane_release"
+REASON_LENGTH = range(10, 501)
+# An audit event of more changes than these keeps digests; the release itself has the documents for ever.
+_DOCUMENTS_IN_AN_EVENT = 200
+
+
+@dataclass(frozen=True)
+class _Told:
+    """How the audit tells of a release: the event's action, its object (the release itself, unless given), its words."""
+
+    action: str
+    sentence: Callable[[int, Sequence[EntryChange]], str]
+    object_kind: str | None = None
+    object_key: str | None = None
+
+
+def unpublished(session: Session, environment: str) -> list[EntryChange]:
+    """Return what is saved but not live in this environment, with the saved state as "after"."""
+    saved, _ = saved_entries(session, environment)
+    return diff(live_entries(session, environment), saved)
+
+
+def lock_environment(session: Session, environment: str) -> Environment:
+    """Hold the environment's counter to the end of the transaction: nobody else makes a release there meanwhile.
+
+    For services that work out a new document from the live one, as moving a share does. Raises `NotFound`.
+    """
+    query = select(Environment).where(Environment.code == environment).with_for_update()
+    found = session.scalar(query.execution_options(populate_existing=True))
+    if found is None or found.archived_at is not None:
+        raise NotFound("environment", environment)
+    return found
+
+
+def publish(
+    session: Session,
+    environment: str,
+    *,
+    source: Entries,
+    keys: Iterable[str],
+    reason: str,
+    actor: Actor,
+    source_name: str,
+    base: int | None = None,
+) -> Release:
+    """Make the chosen keys live as `source` has them, as a new release; a chosen key it lacks is removed.
+
+    `base` is the release that the chooser saw: a chosen key that moved since is a `Conflict`. Raises `Refused` with every
+    problem of what would become live.
+    """
+    told = _Told(
+        "release.published",
+        lambda number, changes: (
+            f"published release {number} of {environment}: {words.release_sentence(changes)}"
+        ),
+    )
+    return _publish(
+        session,
+        environment,
+        source=source,
+        keys=keys,
+        reason=reason,
+        actor=actor,
+        source_name=source_name,
+        base=base,
+        told=told,
+    )
+
+
+def publish_entries(
+    session: Session,
+    environment: str,
+    changes: Mapping[str, Document | None],
+    *,
+    reason: str,
+    actor: Actor,
+    action: str,
+    sentence: str,
+    source_name: str,
+    base: int | None = None,
+    object_kind: str | None = None,
+    object_key: str | None = None,
+) -> Release:
+    """Make these documents live (None removes the key), told in the audit as the caller says: for rollouts and gates."""
+    return _publish(
+        session,
+        environment,
+        source={key: document for key, document in changes.items() if document is not None},
+        keys=changes,
+        reason=reason,
+        actor=actor,
+        source_name=source_name,
+        base=base,
+        told=_Told(action, lambda _number, _changes: sentence, object_kind, object_key),
+    )
+
+
+def roll_back(
+    session: Session,
+    environment: str,
+    *,
+    to: int,
+    reason: str,
+    actor: Actor,
+    keys: Iterable[str] | None = None,
+    base: int | None = None,
+) -> Release:
+    """Make the chosen keys (None: all that differ) live again as they were at release `to`, as a new, higher release."""
+    actor.require(Role.PUBLISHER)
+    lock_environment(session, environment)
+    get_release(session, environment, to)
+    earlier = live_entries(session, environment, at=to)
+    if keys is None:
+        keys = [change.key for change in diff(live_entries(session, environment), earlier)]
+    told = _Told(
+        "release.rolled_back",
+        lambda number, changes: (
+            f"rolled {environment} back to release {to}, as release {number}: {words.release_sentence(changes)}"
+        ),
+    )
+    return _publish(
+        session,
+        environment,
+        source=earlier,
+        keys=keys,
+        reason=reason,
+        actor=actor,
+        source_name=f"release {to}",
+        base=base,
+        told=told,
+    )
+
+
+def _publish(
+    session: Session,
+    environment: str,
+    *,
+    source: Entries,
+    keys: Iterable[str],
+    reason: str,
+    actor: Actor,
+    source_name: str,
+    base: int | None,
+    told: _Told,
+) -> Release:
+    actor.require(Role.PUBLISHER)
+    counter = lock_environment(session, environment)
+    live = live_entries(session, environment)
+    chosen = sorted(set(keys))
+    _refuse_moved(session, environment, chosen, base)
+    composed = compose(live, source, chosen)
+    changes = diff(live, composed)
+    bodies = bodies_of(session, composed)
+    reason = _checked(changes, composed, bodies, reason=reason, protected=counter.protected)
+    release = _new_release(
+        counter, composed, bodies, summary=words.release_sentence(changes), source_name=source_name
+    )
+    release.reason, release.author_id, release.author_name = reason, actor.id, actor.name
+    session.add(release)
+    session.flush()
+    _move_entries(session, release, changes)
+    _record(session, release, changes, actor=actor, told=told)
+    # Delivered when, and only if, the transaction commits; the worker's clock makes up for a lost one.
+    session.execute(select(func.pg_notify(CHANNEL, environment)))
+    return release
+
+
+def _refuse_moved(session: Session, environment: str, keys: Sequence[str], base: int | None) -> None:
+    if base is None:
+        return
+    query = (
+        select(ReleaseEntry.key, func.max(func.coalesce(ReleaseEntry.valid_to, ReleaseEntry.valid_from)))
+        .where(
+            ReleaseEntry.environment == environment,
+            ReleaseEntry.key.in_(keys),
+            or_(ReleaseEntry.valid_from > base, ReleaseEntry.valid_to > base),
+        )
+        .group_by(ReleaseEntry.key)
+        .order_by(ReleaseEntry.key)
+    )
+    moved = [f"{words.entry_name(key)} (release {number})" for key, number in session.execute(query)]
+    if moved:
+        raise Conflict(
+            f"Changed meanwhile by somebody else: {', '.join(moved)}. Nothing was published; look at what is live now."
+        )
+
+
+def _checked(
+    changes: Sequence[EntryChange],
+    composed: Entries,
+    bodies: Mapping[str, str],
+    *,
+    reason: str,
+    protected: bool,
+) -> str:
+    """Return the reason as it is kept, or raise `Refused` with everything that is wrong."""
+    errors: dict[str, str] = {}
+    reason = " ".join(reason.split())
+    problem = reason_problem(reason, protected=protected)
+    if problem:
+        errors["reason"] = problem
+    if not changes:
+        errors["entries"] = "Nothing would change: what you chose is live already."
+    elif not composed:
+        errors["entries"] = "Nothing would be left: an environment cannot be emptied."
+    else:
+        errors |= _problems(composed, bodies)
+    if errors:
+        raise Refused(errors)
+    return reason
+
+
+def reason_problem(reason: str, *, protected: bool) -> str | None:
+    """Return what is wrong with a reason in this kind of environment, in words, or None."""
+    shortest, longest = REASON_LENGTH[0], REASON_LENGTH[-1]
+    if len(reason) > longest:
+        return f"The reason has {len(reason)} characters; {longest} is the most."
+    if protected and len(reason) < shortest:
+        return f"Say why in {shortest} to {longest} characters: this environment is protected."
+    return None
+
+
+def _problems(composed: Entries, bodies: Mapping[str, str]) -> dict[str, str]:
+    """Return all problems of what would become live; the same check runs in the worker and in every reader."""
+    errors: dict[str, str] = {}
+    for problem in validate(composed, bodies):
+        place = f"{problem.key} {problem.field}".strip()
+        message = f"{words.entry_name(problem.key)}: {problem.message}" if problem.key else problem.message
+        errors[place] = f"{errors[place]} {message}" if place in errors else message
+    return errors
+
+
+def _new_release(
+    counter: Environment,
+    composed: Entries,
+    bodies: Mapping[str, str],
+    *,
+    summary: str,
+    source_name: str,
+) -> Release:
+    """Take the next number. The row is locked, so no two releases share one, and a rolled back transaction leaves no gap."""
+    data = snapshot.build(composed, bodies)
+    number = counter.next_release
+    counter.next_release = number + 1
+    return Release(
+        environment=counter.code,
+        number=number,
+        source=source_name,
+        summary=summary,
+        created_at=now(),
+        snapshot_sha256=canonical.digest(data),
+        snapshot_size=len(data),
+        entry_count=len(composed),
+    )
+
+
+def _move_entries(session: Session, release: Release, changes: Sequence[EntryChange]) -> None:
+    """Write the delta: the changed keys' live rows end with this release, their new documents begin with it."""
+    ended = [change.key for change in changes if change.before is not None]
+    session.execute(
+        update(ReleaseEntry)
+        .where(
+            ReleaseEntry.environment == release.environment,
+            ReleaseEntry.key.in_(ended),
+            ReleaseEntry.valid_to.is_(None),
+        )
+        .values(valid_to=release.number)
+        .execution_options(synchronize_session=False)
+    )
+    session.add_all(
+        _entry(release, change.key, change.after) for change in changes if change.after is not None
+    )
+    session.flush()
+
+
+def _entry(release: Release, key: str, document: Document) -> ReleaseEntry:
+    data = canonical.dumps(document)
+    return ReleaseEntry(
+        environment=release.environment,
+        key=key,
+        valid_from=release.number,
+        document=data.decode(),
+        digest=canonical.digest(data),
+    )
+
+
+def _record(
+    session: Session, release: Release, changes: Sequence[EntryChange], *, actor: Actor, told: _Told
+) -> None:
+    audit.record(
+        session,
+        actor=actor,
+        action=told.action,
+        object_kind=told.object_kind or "release",
+        object_key=told.object_key or f"{release.environment}/{release.number}",
+        sentence=told.sentence(release.number, changes),
+        environment=release.environment,
+        reason=release.reason or None,
+        before=_by_key((change.key, change.before) for change in changes),
+        after=_by_key((change.key, change.after) for change in changes),
+        release=release.number,
+    )
+
+
+def _by_key(pairs: Iterable[tuple[str, Document | None]]) -> dict[str, Any]:
+    found = {key: document for key, document in pairs if document is not None}
+    if len(found) <= _DOCUMENTS_IN_AN_EVENT:
+        return dict(found)
+    return {key: {"sha256": canonical.digest(canonical.dumps(document))} for key, document in found.items()}

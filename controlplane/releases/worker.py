@@ -1,0 +1,149 @@
+"""The worker: `python -m controlplane.releases.worker` keeps the stores up to date until it is told to end.
+
+Woken by a notice from Postgres when a release is made, and by a clock in case a notice is lost or a store was emptied. A
+kill at any moment is harmless: everything it does may be done again.
+"""
+
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import FrameType
+
+import psycopg
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import DBAPIError
+
+from controlplane.config import Settings, SettingsError
+from controlplane.db import make_engine, transaction
+from controlplane.registry.models import Environment
+from controlplane.releases.export import Outcome, reconcile
+from controlplane.releases.services import CHANNEL
+from controlplane.runtime.stores import ReleaseStore
+from controlplane.runtime.stores.build import store_from_environment
+
+_log = logging.getLogger(__name__)
+
+CLOCK_SECONDS = 2.0
+THOROUGH_SECONDS = 60.0
+_FIRST_DELAY = 0.5
+_LONGEST_DELAY = 60.0
+_RECONNECT_SECONDS = 1.0
+
+
+def backoff(failures: int, *, chance: Callable[[], float] = random.random) -> float:
+    """Return how long to wait after so many failures in a row: full jitter, so that workers do not march in step."""
+    return chance() * min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures, 16))
+
+
+@dataclass
+class _Turn:
+    """When an environment is due again, and since when it fails."""
+
+    due: float = 0.0
+    failures: int = 0
+    thorough_due: float = 0.0
+
+
+@dataclass
+class Worker:
+    """Reconciles every environment, each with its own back-off, so that one in trouble does not hold up another.
+
+    `prepare` makes table and bucket where they are missing; it runs at the start and again after every failure, because
+    what fails may be that somebody took them away.
+    """
+
+    engine: Engine
+    store: ReleaseStore
+    prepare: Callable[[], None] = lambda: None
+    clock: Callable[[], float] = time.monotonic
+    _turns: dict[str, _Turn] = field(default_factory=dict)
+    _prepared: bool = False
+
+    def round(self, woken: Iterable[str] = ()) -> dict[str, Outcome | None]:
+        """Reconcile all environments that are due, and the woken ones in any case; None stands for a failure."""
+        # A person who publishes waits for it: their notice is not held up by the back-off.
+        for environment in woken:
+            self._turn(environment).due = 0.0
+        with transaction(self.engine) as session:
+            known = session.scalars(
+                select(Environment.code).order_by(Environment.position, Environment.code)
+            ).all()
+        due = [environment for environment in known if self._turn(environment).due <= self.clock()]
+        return {environment: self._reconcile(environment) for environment in due}
+
+    def _turn(self, environment: str) -> _Turn:
+        return self._turns.setdefault(environment, _Turn())
+
+    def _reconcile(self, environment: str) -> Outcome | None:
+        turn = self._turn(environment)
+        try:
+            if not self._prepared:
+                self.prepare()
+                self._prepared = True
+            thorough = turn.thorough_due <= self.clock()
+            outcome = reconcile(self.engine, self.store, environment, thorough=thorough)
+        except DBAPIError:
+            raise  # without the database there is nothing to reconcile with, for any environment
+        except Exception as problem:  # whatever it is: it is told on the release, and tried again
+            self._prepared = False
+            turn.failures += 1
+            turn.due = self.clock() + backoff(turn.failures)
+            _log.warning("%s: not exported (%d in a row): %s", environment, turn.failures, problem)
+            return None
+        turn.failures = 0
+        turn.due = self.clock() + CLOCK_SECONDS
+        if thorough:
+            turn.thorough_due = self.clock() + THOROUGH_SECONDS
+        return outcome
+
+
+def run(worker: Worker, database_url: str, *, ready: Callable[[], None]) -> None:
+    """Listen and reconcile for ever. A lost database connection is made again."""
+    while True:
+        try:
+            with psycopg.connect(database_url, autocommit=True) as connection:
+                connection.execute(
+                    f"LISTEN {CHANNEL}"
+                )  # before the first round, or a release between would wait
+                ready()
+                woken: set[str] = set()
+                while True:
+                    worker.round(woken)
+                    woken = {
+                        notice.payload for notice in connection.notifies(timeout=CLOCK_SECONDS, stop_after=1)
+                    }
+        except (psycopg.OperationalError, DBAPIError) as problem:
+            _log.warning("the database does not answer: %s", str(problem).partition("\n")[0])
+            time.sleep(_RECONNECT_SECONDS)
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # At once, wherever it is: every step may be done again, and whoever stops the site should not have to wait.
+    sys.exit(0)
+
+
+def main() -> None:
+    """Run the worker on what the environment names."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as problem:
+        sys.exit(str(problem))
+    if settings.database_url is None:
+        sys.exit("DATABASE_URL is not set: start everything with ./run, or point it at a Postgres.")
+    store = store_from_environment(os.environ)
+    worker = Worker(
+        make_engine(settings.database_url, pool_size=2), store, prepare=getattr(store, "ensure", lambda: None)
+    )
+    run(worker, settings.database_url, ready=lambda: print("ready", flush=True))  # noqa: T201 - the parent waits for it
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Jinja with nearly everything taken out: what is left can look at plain data and make text of it.
+
+This is a seat belt, not a wall. What it holds:
+
+* attributes: fields of objects, seven methods of text, four of objects, the loop's own; nothing else exists, so there is
+  no road from a value to Python;
+* `*`, `+`, `%` and the rest are ours: no repeating of text, no number beyond 64 bits, no text over 100,000 characters by
+  adding; `~`, filters and printing are bounded likewise;
+* at most 100,000 turns of loops in one render, `range` to 1,000, 256 KiB of text;
+* nothing is worked out while compiling (Jinja folds constants then: compiling a hostile text would already run it).
+
+What it does not hold: time. A text inside the bounds can still keep a processor busy for seconds (two loops of 300 over a
+sort of 30,000 words). So whoever renders what somebody has just typed does it in a process with a limit on time and memory.
+"""
+
+from types import BuiltinMethodType, MethodType
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Undefined, nodes, pass_context
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from controlplane.runtime import filters
+from controlplane.runtime.filters import Refusal
+from controlplane.runtime.words import closest
+
+MAX_RANGE: Final = 1_000
+MAX_STEPS: Final = 100_000
+MAX_SUM_TEXT: Final = 100_000
+MAX_SUM_LIST: Final = 10_000
+
+STRING_METHODS: Final = frozenset({"endswith", "lower", "split", "startswith", "strip", "title", "upper"})
+DICT_METHODS: Final = frozenset({"get", "items", "keys", "values"})
+METHODS: Final = STRING_METHODS | DICT_METHODS
+LOOP_METHODS: Final = frozenset({"changed", "cycle"})
+LOOP_FIELDS: Final = LOOP_METHODS | {
+    "depth", "depth0", "first", "index", "index0", "last", "length", "nextitem", "previtem", "revindex", "revindex0",
+}  # fmt: skip
+
+STEPS_FILTER: Final = "_steps"
+STEPS_LEFT: Final = "_steps_left"
+
+
+class Missing(StrictUndefined):
+    """A name or field without a value: every use of it is an error that says which."""
+
+    __slots__ = ()
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        name = str(self._undefined_name)
+        owner = self._undefined_obj
+        if owner is None:
+            return f"there is no value here to take {name!r} of: put {{% if %}} around it, or add |default(…)"
+        if isinstance(owner, dict):
+            return f"there is no field {name!r} here{closest(name, owner)}"
+        if isinstance(owner, list | str):
+            return f"there is no {name!r} in a list or a text"
+        return f"{name!r} has no value at this point"
+
+
+class _Generator(CodeGenerator):
+    """Writes printing and `~` as calls of ours; these hooks are the ones Jinja's native environment uses."""
+
+    def _make_finalize(self) -> CodeGenerator._FinalizeInfo:
+        # No function for constants: only the text between tags is written out while compiling.
+        return self._FinalizeInfo(None, None)
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: object) -> None:  # noqa: ARG002 - Jinja's signature
+        self.write("environment.shown(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: object) -> None:  # noqa: ARG002 - as above
+        self.write(f", {describe(node)!r})")
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        self.write("environment.joined((")
+        for child in node.nodes:
+            self.visit(child, frame)
+            self.write(", ")
+        self.write("))")
+
+
+class PromptEnvironment(ImmutableSandboxedEnvironment):
+    """The one environment in which prompts are parsed, compiled and rendered, in the editor as in production."""
+
+    code_generator_class = _Generator
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            undefined=Missing,
+            autoescape=False,  # a prompt is text: &amp; would change what the model reads
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            newline_sequence="\n",
+            optimized=False,
+            cache_size=0,
+        )
+        self.filters = {**filters.FILTERS, STEPS_FILTER: count_steps}
+        self.tests = dict(filters.TESTS)
+        self.globals = {"range": bounded_range}
+
+    def shown(self, value: object, what: str) -> str:
+        """Return a printed value as text."""
+        return filters.text(value, what) if value.__class__ is not str else value
+
+    def joined(self, values: tuple[object, ...]) -> str:
+        """Return what `~` makes."""
+        return filters.bounded(map(filters.text, values))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return a field; an object's own field comes before a method of the same name ("values", "items")."""
+        if obj.__class__ is dict:
+            if attribute in obj:
+                return obj[attribute]
+            if attribute in DICT_METHODS:
+                return getattr(obj, attribute)
+        elif isinstance(obj, str):
+            if attribute in STRING_METHODS:
+                return getattr(obj, attribute)
+        elif isinstance(obj, LoopContext) and attribute in LOOP_FIELDS:
+            return getattr(obj, attribute)
+        elif isinstance(obj, Undefined):
+            return str(obj)  # raises, with the name of what is missing first
+        return self.undefined(obj=obj, name=attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return a field of an object or a member of a list or text."""
+        if isinstance(obj, Undefined):
+            return str(obj)  # raises, as above
+        try:
+            if isinstance(obj, dict | list | tuple | str):
+                return obj[argument]
+        except (LookupError, TypeError):
+            pass
+        return self.undefined(obj=obj, name=argument)
+
+    def is_safe_callable(self, obj: Any) -> bool:
+        """Say whether a prompt may call this: `range`, and the methods that `getattr` gives out."""
+        if isinstance(obj, BuiltinMethodType):
+            owner = obj.__self__
+            return obj.__name__ in (
+                STRING_METHODS if isinstance(owner, str) else DICT_METHODS
+            ) and isinstance(owner, str | dict)
+        if isinstance(obj, MethodType):
+            return isinstance(obj.__self__, LoopContext) and obj.__name__ in LOOP_METHODS
+        return obj is bounded_range
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call what may be called, and say in words what may not."""
+        if isinstance(obj, Undefined):
+            return str(obj)  # raises, as above
+        if not self.is_safe_callable(obj):
+            raise Refusal("only range() and a few methods can be called; this is a plain value")
+        return context.call(obj, *args, **kwargs)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002 - Jinja's signature
+        """Work out `left operator right` on numbers, and `+` on text and lists of modest size."""
+        for side in (left, right):
+            if isinstance(side, Undefined):
+                str(side)  # raises, as above
+        if operator == "+" and isinstance(left, str) and isinstance(right, str):
+            return _added(left, right, MAX_SUM_TEXT, "characters")
+        if operator == "+" and isinstance(left, list) and isinstance(right, list):
+            return _added(left, right, MAX_SUM_LIST, "members")
+        if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise Refusal(f"{operator} is for numbers here; ~ puts text together")
+        return filters.within_bounds(self.binop_table[operator](left, right))
+
+
+def _added(left: Any, right: Any, limit: int, of_what: str) -> Any:
+    if len(left) + len(right) > limit:
+        raise Refusal(f"+ would make more than {limit:,} {of_what}")
+    return left + right
+
+
+def bounded_range(*bounds: int) -> range:
+    """Return a range of at most 1,000 numbers."""
+    if not 1 <= len(bounds) <= 3 or not all(isinstance(bound, int) for bound in bounds):
+        raise Refusal("range takes one to three whole numbers")
+    if len(bounds) == 3 and bounds[2] == 0:
+        raise Refusal("range cannot step by zero")
+    found = range(*(int(str(filters.within_bounds(bound))) for bound in bounds))
+    if len(found) > MAX_RANGE:
+        raise Refusal(f"range goes to {MAX_RANGE:,} numbers, not {len(found):,}")
+    return found
+
+
+@pass_context
+def count_steps(context: Context, value: object) -> list[Any]:
+    """Return what a loop goes through, counted against the render's allowance; no value is an empty list."""
+    items = [] if value is None else filters.items_of(value)
+    left: list[int] = context.parent[STEPS_LEFT]
+    left[0] -= len(items)
+    if left[0] < 0:
+        raise Refusal(f"the loops of this prompt take more than {MAX_STEPS:,} turns")
+    return items
+
+
+def describe(node: nodes.Node) -> str:
+    """Return a printed expression as its author wrote it, as far as it is a name with fields."""
+    if isinstance(node, nodes.Name):
+        return node.name
+    if isinstance(node, nodes.Getattr):
+        return f"{describe(node.node)}.{node.attr}"
+    if isinstance(node, nodes.Filter) and node.node is not None:
+        return f"{describe(node.node)}|{node.name}"
+    return "a value"
+
+
+ENVIRONMENT: Final = PromptEnvironment()

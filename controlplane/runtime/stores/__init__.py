@@ -1,0 +1,25 @@
+"""Where releases are kept for readers: one protocol, and a store each for memory, a folder, and DynamoDB with S3.
+
+`memory.MemoryStore`, `file.FileStore` and `aws.AwsStore` are imported from their modules, so that nobody pays for a
+store they do not use.
+"""
+
+from controlplane.runtime.stores.base import (
+    ObjectMismatchError,
+    ObjectMissingError,
+    ObjectTooLargeError,
+    Pointer,
+    PointerConflictError,
+    PointerUnreadableError,
+    ReleaseStore,
+)
+
+__all__ = [
+    "ObjectMismatchError",
+    "ObjectMissingError",
+    "ObjectTooLargeError",
+    "Pointer",
+    "PointerConflictError",
+    "PointerUnreadableError",
+    "ReleaseStore",
+]

@@ -1,0 +1,388 @@
+"""A release store in DynamoDB (pointer, entries) and S3 (snapshots, prompts): the one for production.
+
+    table    pk <environment>#pointer   sk pointer              the pointer's fields
+             pk <environment>#<key>     sk <release, 12 digits> document, or gone
+    bucket   <prefix>/<environment>/snapshots/<sha256>.json.gz
+             <prefix>/prompts/<sha256>.jinja
+
+boto3 is imported when a store is first used, never when this module is.
+"""
+
+import base64
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from controlplane.runtime.canonical import digest
+from controlplane.runtime.errors import StoreError, StoreUnavailable
+from controlplane.runtime.stores import base
+from controlplane.runtime.stores.batches import write_all
+from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_s3.client import S3Client
+
+_PROMPT_LIMIT = 1024 * 1024
+_DOWNLOAD_SECONDS = 30.0
+_CHUNK = 64 * 1024
+_POINTER_SORT_KEY = "pointer"
+# 400 KB is DynamoDB's bound for a whole item, names included; a document gets what is left after a long key.
+_DOCUMENT_LIMIT = 400 * 1024 - 4 * 1024
+
+
+class AwsStore:
+    """A `ReleaseStore` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
+
+        store = AwsStore(table="llm-controlplane", bucket="my-bucket", region="eu-central-1")
+        store.ensure()   # publishers only: readers need no right to create anything
+
+    `credentials` (key id, secret) is for emulators; without it boto3 looks where it always looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        bucket: str,
+        prefix: str = "controlplane",
+        endpoint_url: str | None = None,
+        region: str = "us-east-1",
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        self._table = table
+        self._bucket = bucket
+        self._prefix = prefix.strip("/")
+        self._endpoint_url = endpoint_url
+        self._region = region
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._made_by: int | None = None
+        self._made: tuple[DynamoDBClient, S3Client] | None = None
+
+    def read_pointer(self, environment: str) -> base.Pointer | None:
+        """See `ReleaseStore.read_pointer`. A table that is not there yet holds no pointer."""
+        from botocore.exceptions import ClientError
+
+        try:
+            with _failures("read the pointer"):
+                answer = self.dynamodb.get_item(
+                    TableName=self._table, Key=_pointer_key(environment), ConsistentRead=True
+                )
+        except StoreError as problem:
+            if (
+                isinstance(problem.__cause__, ClientError)
+                and _code(problem.__cause__) == "ResourceNotFoundException"
+            ):
+                return None
+            raise
+        item = answer.get("Item")
+        return None if item is None else base.Pointer.from_document(_plain(item))
+
+    def move_pointer(self, pointer: base.Pointer) -> bool:
+        """See `ReleaseStore.move_pointer`."""
+        try:
+            with _failures("move the pointer"):
+                self.dynamodb.put_item(
+                    TableName=self._table,
+                    Item={**_pointer_key(pointer.environment), **_attributes(pointer.to_document())},
+                    ConditionExpression="attribute_not_exists(#release) OR #release < :release",
+                    ExpressionAttributeNames={"#release": "release"},
+                    ExpressionAttributeValues={":release": {"N": str(pointer.release)}},
+                )
+        except _ConditionFailedError:
+            # Ours may be the write that won, its reply lost and the request repeated below us: look.
+            return base.settle(self.read_pointer(pointer.environment), pointer) is True
+        return True
+
+    def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
+        """See `ReleaseStore.read_snapshot`."""
+        return unpack(self._get(self._snapshot_key(environment, sha256), packed_ceiling(limit)), limit=limit)
+
+    def write_snapshot(self, environment: str, sha256: str, data: bytes) -> None:
+        """See `ReleaseStore.write_snapshot`."""
+        base.check_content(sha256, data)
+        key = self._snapshot_key(environment, sha256)
+        if not self._create(key, pack(data), "application/gzip") and not base.holds(
+            lambda: self.read_snapshot(environment, sha256, limit=len(data)), data
+        ):
+            self._put(key, pack(data), "application/gzip")
+
+    def read_prompt(self, sha256: str) -> str:
+        """See `ReleaseStore.read_prompt`."""
+        data = self._get(self._prompt_key(sha256), _PROMPT_LIMIT)
+        if digest(data) != sha256:
+            raise base.ObjectMismatchError(f"prompt {sha256[:12]} is there with other bytes")
+        return data.decode()
+
+    def write_prompt(self, sha256: str, body: str) -> None:
+        """See `ReleaseStore.write_prompt`."""
+        data = body.encode()
+        base.check_content(sha256, data)
+        key, kind = self._prompt_key(sha256), "text/plain; charset=utf-8"
+        if not self._create(key, data, kind) and not base.holds(lambda: self.read_prompt(sha256), body):
+            self._put(key, data, kind)
+
+    def write_entries(self, environment: str, release: int, documents: Mapping[str, bytes | None]) -> None:
+        """See `ReleaseStore.write_entries`. Nothing is written when one document is too large for an item."""
+        sort_key = f"{base.check_release(release):012d}"
+        items = [
+            {"pk": {"S": _entry_key(environment, key)}, "sk": {"S": sort_key}, **_content(key, document)}
+            for key, document in documents.items()
+        ]
+        with _failures("write entries"):
+            write_all(self.dynamodb, self._table, items)
+
+    def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
+        """See `ReleaseStore.read_entry`."""
+        with _failures("read an entry"):
+            answer = self.dynamodb.query(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND sk <= :sk",
+                ExpressionAttributeValues={
+                    ":pk": {"S": _entry_key(environment, key)},
+                    ":sk": {"S": f"{base.check_release(at):012d}"},
+                },
+                ScanIndexForward=False,
+                Limit=1,
+                ConsistentRead=True,
+            )
+        for item in answer["Items"]:
+            if "document" in item:
+                return item["document"]["S"].encode()
+        return None
+
+    def ensure(self) -> None:
+        """Make the table (billed per request) and the bucket, where they are not there yet."""
+        with _failures("prepare the table and the bucket"):
+            self._ensure_table()
+            self._ensure_bucket()
+
+    def _ensure_table(self) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.dynamodb.describe_table(TableName=self._table)
+        except ClientError as problem:
+            if _code(problem) != "ResourceNotFoundException":
+                raise
+            with _unless("ResourceInUseException"):  # another worker was quicker
+                self.dynamodb.create_table(
+                    TableName=self._table,
+                    BillingMode="PAY_PER_REQUEST",
+                    KeySchema=[
+                        {"AttributeName": "pk", "KeyType": "HASH"},
+                        {"AttributeName": "sk", "KeyType": "RANGE"},
+                    ],
+                    AttributeDefinitions=[
+                        {"AttributeName": "pk", "AttributeType": "S"},
+                        {"AttributeName": "sk", "AttributeType": "S"},
+                    ],
+                )
+        waiter = self.dynamodb.get_waiter("table_exists")
+        waiter.wait(TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+    def _ensure_bucket(self) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.s3.head_bucket(Bucket=self._bucket)
+        except ClientError as problem:
+            if problem.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                raise
+            with _unless("BucketAlreadyOwnedByYou"):
+                if self._region == "us-east-1":  # the one region that may not be named
+                    self.s3.create_bucket(Bucket=self._bucket)
+                else:
+                    where: Any = {"LocationConstraint": self._region}
+                    self.s3.create_bucket(Bucket=self._bucket, CreateBucketConfiguration=where)
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        """The boto3 client for the table."""
+        return self._clients()[0]
+
+    @property
+    def s3(self) -> "S3Client":
+        """The boto3 client for the bucket."""
+        return self._clients()[1]
+
+    def _clients(self) -> "tuple[DynamoDBClient, S3Client]":
+        # A forked child must not speak over its parent's sockets, and may have inherited a lock that nobody frees.
+        if self._made_by != os.getpid():
+            self._lock = threading.Lock()
+            self._made, self._made_by = None, os.getpid()
+        with self._lock:
+            if self._made is None:
+                self._made = self._make_clients()
+            return self._made
+
+    def _make_clients(self) -> "tuple[DynamoDBClient, S3Client]":
+        import boto3
+        from botocore.config import Config
+
+        key_id, secret = self._credentials or (None, None)
+        session = boto3.Session(
+            region_name=self._region, aws_access_key_id=key_id, aws_secret_access_key=secret
+        )
+        config = Config(
+            connect_timeout=2,
+            read_timeout=5,
+            retries={"mode": "standard", "total_max_attempts": 3},
+            # Emulators and private endpoints have no name per bucket.
+            s3={"addressing_style": "path" if self._endpoint_url else "auto"},
+        )
+        return (
+            session.client("dynamodb", endpoint_url=self._endpoint_url, config=config),
+            session.client("s3", endpoint_url=self._endpoint_url, config=config),
+        )
+
+    def _snapshot_key(self, environment: str, sha256: str) -> str:
+        return self._key(f"{base.check_environment(environment)}/snapshots/{base.check_name(sha256)}.json.gz")
+
+    def _prompt_key(self, sha256: str) -> str:
+        return self._key(f"prompts/{base.check_name(sha256)}.jinja")
+
+    def _key(self, rest: str) -> str:
+        return f"{self._prefix}/{rest}" if self._prefix else rest
+
+    def _create(self, key: str, data: bytes, kind: str) -> bool:
+        """Put an object where none is; False when there is one already."""
+        try:
+            self._put(key, data, kind, IfNoneMatch="*")
+        except _ConditionFailedError:
+            return False
+        return True
+
+    def _put(self, key: str, data: bytes, kind: str, **conditions: Any) -> None:
+        checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
+        with _failures(f"write {key}"):
+            self.s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                ContentType=kind,
+                ChecksumSHA256=checksum,
+                **conditions,
+            )
+
+    def _get(self, key: str, limit: int) -> bytes:
+        from botocore.exceptions import ClientError
+
+        try:
+            with _failures(f"read {key}"):
+                answer = self.s3.get_object(Bucket=self._bucket, Key=key)
+                with answer["Body"] as body:
+                    if answer["ContentLength"] > limit:
+                        raise base.ObjectTooLargeError(f"{key} has more than {limit} bytes")
+                    return _read(body, limit, key)
+        except StoreError as problem:
+            if isinstance(problem.__cause__, ClientError) and _code(problem.__cause__) in {
+                "NoSuchKey",
+                "404",
+            }:
+                raise base.ObjectMissingError(f"there is no object {key}") from problem
+            raise
+
+
+def _read(body: Any, limit: int, key: str) -> bytes:
+    """A body, bounded in size and in time: a peer that drips a byte a second never runs into a socket's time-out."""
+    deadline = time.monotonic() + _DOWNLOAD_SECONDS
+    data = bytearray()
+    while chunk := body.read(_CHUNK):
+        data += chunk
+        if len(data) > limit:
+            raise base.ObjectTooLargeError(f"{key} has more than {limit} bytes")
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"{key} did not arrive within {_DOWNLOAD_SECONDS:.0f} s")
+    return bytes(data)
+
+
+class _ConditionFailedError(Exception):
+    """A conditional write did not take place."""
+
+
+_CONDITION_CODES = {"ConditionalCheckFailedException", "PreconditionFailed", "ConditionalRequestConflict"}
+_BUSY_CODES = {
+    "InternalError",
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "ServiceUnavailable",
+    "SlowDown",
+    "ThrottlingException",
+}
+
+
+@contextmanager
+def _failures(what: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+    try:
+        yield
+    except ClientError as problem:
+        code = _code(problem)
+        if code in _CONDITION_CODES:
+            raise _ConditionFailedError(code) from problem
+        kind = StoreUnavailable if code in _BUSY_CODES else StoreError
+        raise kind(f"cannot {what}: {code}") from problem
+    except (HTTPClientError, OSError) as problem:
+        raise StoreUnavailable(f"cannot {what}: {type(problem).__name__}") from problem
+    except BotoCoreError as problem:  # no credentials, a request that was never sent, and their like
+        raise StoreError(f"cannot {what}: {problem}") from problem
+
+
+@contextmanager
+def _unless(code: str) -> Iterator[None]:
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as problem:
+        if _code(problem) != code:
+            raise
+
+
+def _code(problem: Any) -> str:
+    return str(problem.response.get("Error", {}).get("Code", "unknown"))
+
+
+def _pointer_key(environment: str) -> dict[str, Any]:
+    return {"pk": {"S": f"{base.check_environment(environment)}#pointer"}, "sk": {"S": _POINTER_SORT_KEY}}
+
+
+def _entry_key(environment: str, key: str) -> str:
+    if "/" not in key:  # every key has a kind; "pointer" is not one
+        raise ValueError(f"not an entry key: {key!r}")
+    return f"{base.check_environment(environment)}#{key}"
+
+
+def _content(key: str, document: bytes | None) -> dict[str, Any]:
+    if document is None:
+        return {"gone": {"BOOL": True}}
+    if len(document) > _DOCUMENT_LIMIT:
+        raise base.ObjectTooLargeError(f"{key} has {len(document)} bytes; an item holds {_DOCUMENT_LIMIT}")
+    return {"document": {"S": document.decode()}}
+
+
+def _attributes(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _attribute(value) for name, value in document.items()}
+
+
+def _attribute(value: object) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(attribute) for name, attribute in item.items() if name not in {"pk", "sk"}}
+
+
+def _value(attribute: Mapping[str, Any]) -> object:
+    ((kind, value),) = attribute.items()
+    return int(value) if kind == "N" and value.lstrip("-").isdigit() else value

@@ -1,0 +1,135 @@
+"""A release store in a folder: for one machine, for bundles shipped with an application, and for tests."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from controlplane.runtime.canonical import digest
+from controlplane.runtime.errors import StoreUnavailable
+from controlplane.runtime.stores import base
+from controlplane.runtime.stores.files import read_at_most, write_atomically
+from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
+
+_POINTER_LIMIT = 64 * 1024
+_PROMPT_LIMIT = 1024 * 1024
+_ENTRY_LIMIT = 4 * 1024 * 1024
+
+
+class FileStore:
+    """A `ReleaseStore` in a folder.
+
+        <folder>/<environment>/pointer.json
+        <folder>/<environment>/snapshots/<sha256>.json.gz
+        <folder>/<environment>/entries/<sha256 of the key>/<release>.json     empty when the key is gone
+        <folder>/prompts/<sha256>.jinja
+
+    Keys are hashed because two keys may differ in case alone, which some file systems do not tell apart.
+    """
+
+    def __init__(self, directory: Path | str) -> None:
+        self._directory = Path(directory)
+
+    def read_pointer(self, environment: str) -> base.Pointer | None:
+        """See `ReleaseStore.read_pointer`."""
+        data = self._read(self._pointer_path(environment), _POINTER_LIMIT)
+        return None if data is None else base.Pointer.from_json(data)
+
+    def move_pointer(self, pointer: base.Pointer) -> bool:
+        """See `ReleaseStore.move_pointer`; a lock on a file of its own makes reading and writing one step."""
+        with self._failures(), self._locked(pointer.environment):
+            outcome = base.settle(self.read_pointer(pointer.environment), pointer)
+            if outcome is None:
+                write_atomically(self._pointer_path(pointer.environment), pointer.to_json())
+            return outcome is not False
+
+    def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
+        """See `ReleaseStore.read_snapshot`."""
+        packed = self._read(self._snapshot_path(environment, sha256), packed_ceiling(limit))
+        if packed is None:
+            raise base.ObjectMissingError(f"{environment} has no snapshot {sha256[:12]}")
+        return unpack(packed, limit=limit)
+
+    def write_snapshot(self, environment: str, sha256: str, data: bytes) -> None:
+        """See `ReleaseStore.write_snapshot`."""
+        base.check_content(sha256, data)
+        if not base.holds(lambda: self.read_snapshot(environment, sha256, limit=len(data)), data):
+            with self._failures():
+                write_atomically(self._snapshot_path(environment, sha256), pack(data))
+
+    def read_prompt(self, sha256: str) -> str:
+        """See `ReleaseStore.read_prompt`."""
+        data = self._read(self._prompt_path(sha256), _PROMPT_LIMIT)
+        if data is None:
+            raise base.ObjectMissingError(f"there is no prompt {sha256[:12]}")
+        if digest(data) != sha256:
+            raise base.ObjectMismatchError(f"prompt {sha256[:12]} is there with other bytes")
+        return data.decode()
+
+    def write_prompt(self, sha256: str, body: str) -> None:
+        """See `ReleaseStore.write_prompt`."""
+        base.check_content(sha256, body.encode())
+        if not base.holds(lambda: self.read_prompt(sha256), body):
+            with self._failures():
+                write_atomically(self._prompt_path(sha256), body.encode())
+
+    def write_entries(self, environment: str, release: int, documents: Mapping[str, bytes | None]) -> None:
+        """See `ReleaseStore.write_entries`."""
+        name = f"{base.check_release(release):012d}.json"
+        with self._failures():
+            for key, document in documents.items():
+                write_atomically(self._entry_folder(environment, key) / name, document or b"")
+
+    def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
+        """See `ReleaseStore.read_entry`."""
+        folder = self._entry_folder(environment, key)
+        with self._failures():
+            releases = [int(path.stem) for path in folder.glob("[0-9]*.json")] if folder.exists() else []
+        newest = max((release for release in releases if release <= at), default=None)
+        if newest is None:
+            return None
+        return self._read(folder / f"{newest:012d}.json", _ENTRY_LIMIT) or None
+
+    def _environment(self, environment: str) -> Path:
+        return self._directory / base.check_environment(environment)
+
+    def _pointer_path(self, environment: str) -> Path:
+        return self._environment(environment) / "pointer.json"
+
+    def _snapshot_path(self, environment: str, sha256: str) -> Path:
+        return self._environment(environment) / "snapshots" / f"{base.check_name(sha256)}.json.gz"
+
+    def _prompt_path(self, sha256: str) -> Path:
+        return self._directory / "prompts" / f"{base.check_name(sha256)}.jinja"
+
+    def _entry_folder(self, environment: str, key: str) -> Path:
+        return self._environment(environment) / "entries" / digest(key.encode())
+
+    def _read(self, path: Path, limit: int) -> bytes | None:
+        with self._failures():
+            try:
+                data = read_at_most(path, limit)
+            except FileNotFoundError:
+                return None
+        if data is None:
+            raise base.ObjectTooLargeError(f"{path.name} has more than {limit} bytes")
+        return data
+
+    @contextmanager
+    def _locked(self, environment: str) -> Iterator[None]:
+        folder = self._environment(environment)
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "pointer.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise StoreUnavailable(f"the folder {self._directory} cannot be used: {problem}") from problem

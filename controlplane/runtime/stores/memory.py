@@ -1,0 +1,70 @@
+"""A release store in this process: for tests, and for trying things out."""
+
+import threading
+from collections.abc import Mapping
+
+from controlplane.runtime.stores import base
+
+
+class MemoryStore:
+    """A `ReleaseStore` that forgets everything when the process ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pointers: dict[str, base.Pointer] = {}
+        self._snapshots: dict[tuple[str, str], bytes] = {}
+        self._prompts: dict[str, str] = {}
+        self._entries: dict[tuple[str, str], dict[int, bytes | None]] = {}
+
+    def read_pointer(self, environment: str) -> base.Pointer | None:
+        """See `ReleaseStore.read_pointer`."""
+        return self._pointers.get(base.check_environment(environment))
+
+    def move_pointer(self, pointer: base.Pointer) -> bool:
+        """See `ReleaseStore.move_pointer`."""
+        with self._lock:
+            outcome = base.settle(self._pointers.get(pointer.environment), pointer)
+            if outcome is None:
+                self._pointers[base.check_environment(pointer.environment)] = pointer
+            return outcome is not False
+
+    def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
+        """See `ReleaseStore.read_snapshot`."""
+        data = self._snapshots.get((environment, base.check_name(sha256)))
+        if data is None:
+            raise base.ObjectMissingError(f"{environment} has no snapshot {sha256[:12]}")
+        if len(data) > limit:
+            raise base.ObjectTooLargeError(f"snapshot {sha256[:12]} has more than {limit} bytes")
+        return data
+
+    def write_snapshot(self, environment: str, sha256: str, data: bytes) -> None:
+        """See `ReleaseStore.write_snapshot`."""
+        base.check_content(sha256, data)
+        self._snapshots[base.check_environment(environment), sha256] = bytes(data)
+
+    def read_prompt(self, sha256: str) -> str:
+        """See `ReleaseStore.read_prompt`."""
+        body = self._prompts.get(base.check_name(sha256))
+        if body is None:
+            raise base.ObjectMissingError(f"there is no prompt {sha256[:12]}")
+        return body
+
+    def write_prompt(self, sha256: str, body: str) -> None:
+        """See `ReleaseStore.write_prompt`."""
+        base.check_content(sha256, body.encode())
+        self._prompts[sha256] = body
+
+    def write_entries(self, environment: str, release: int, documents: Mapping[str, bytes | None]) -> None:
+        """See `ReleaseStore.write_entries`."""
+        base.check_environment(environment)
+        base.check_release(release)
+        with self._lock:
+            for key, document in documents.items():
+                self._entries.setdefault((environment, key), {})[release] = document
+
+    def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
+        """See `ReleaseStore.read_entry`."""
+        with self._lock:
+            history = self._entries.get((environment, key), {})
+            newest = max((release for release in history if release <= at), default=None)
+            return None if newest is None else history[newest]

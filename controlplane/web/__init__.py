@@ -1,0 +1,1 @@
+"""The web plumbing: Flask and nothing of a feature."""

@@ -1,0 +1,79 @@
+"""The application factory: a list of steps, each in the module it belongs to."""
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from controlplane.config import Settings
+from controlplane.web import access, csrf, delivery, environments, error_pages, filters, frame, unit_of_work
+from controlplane.web.extensions import cache, htmx
+from controlplane.web.session import ServerSessions
+from controlplane.web.unit_of_work import LazyEngine, SessionFactory
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+# Modules with a `blueprint`, lowest feature first.
+BLUEPRINTS = (
+    "controlplane.web.health",
+    "controlplane.accounts.views",
+    "controlplane.audit.views",
+    "controlplane.registry.views",
+    "controlplane.prompts.views",
+    "controlplane.configurations.views",
+    "controlplane.releases.views",
+    "controlplane.rollouts.views",
+    "controlplane.overview.views",
+)
+
+
+def create_app(settings: Settings, *, sessions: SessionFactory | None = None) -> Flask:
+    """The site. `sessions` makes database sessions; left out, they come from `settings.database_url`."""
+    app = Flask("controlplane", template_folder=str(PROJECT / "templates"), static_folder=str(PROJECT / "static"))
+    app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+    app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
+    app.config["MAX_FORM_PARTS"] = 2000
+    app.session_interface = ServerSessions(secure=settings.secure_cookies)
+    register_templates(app)
+    # The order is the order in which a request meets them; answers pass them the other way round.
+    unit_of_work.register(app, sessions or LazyEngine(_database_url(settings)))
+    delivery.register(app)
+    csrf.register(app)
+    access.register(app)
+    environments.register(app)
+    frame.register(app)
+    error_pages.register(app)
+    filters.register(app)
+    cache.init_app(app)
+    htmx.init_app(app)
+    register_blueprints(app)
+    return app
+
+
+def register_templates(app: Flask) -> None:
+    """A name that a template misspells is an error, not an empty place on the page."""
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+
+
+def register_blueprints(app: Flask) -> None:
+    """Attach every feature's views."""
+    for name in BLUEPRINTS:
+        if _exists(name):
+            app.register_blueprint(import_module(name).blueprint)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise RuntimeError("DATABASE_URL is not set: start everything with ./run, or point it at a Postgres.")
+    return settings.database_url

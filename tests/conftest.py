@@ -1,0 +1,140 @@
+"""What every test may ask for: real Postgres, first data, the application, people of each role."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor, Role
+from controlplane.db import make_engine
+from controlplane.local.postgres import temporary
+from controlplane.web.cli import load_first_data, migrate
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Databases:
+    """Databases on one throw-away Postgres server, copied from templates that are made once."""
+
+    def __init__(self, server_url: str) -> None:
+        self.server = make_engine(server_url)
+        self.made = 0
+
+    def url(self, name: str) -> str:
+        return make_url(self.server.url).set(database=name).render_as_string(hide_password=False)
+
+    def create(self, name: str, template: str = "template1") -> str:
+        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return self.url(name)
+
+    def copy(self, template: str) -> tuple[str, str]:
+        self.made += 1
+        name = f"{template}_{self.made}"
+        return name, self.create(name, template)
+
+    def drop(self, name: str) -> None:
+        self._run(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _run(self, statement: str) -> None:
+        with self.server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(statement))
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    with temporary() as url:
+        databases = Databases(url)
+        yield databases
+        databases.server.dispose()
+
+
+@pytest.fixture(scope="session")
+def blank_template(databases: Databases) -> str:
+    """The name of a migrated database without a row; nobody stays connected to it, so that it can be copied."""
+    migrate(databases.create("blank"))
+    return "blank"
+
+
+@pytest.fixture(scope="session")
+def first_data_template(databases: Databases, blank_template: str) -> str:
+    """The name of a database with the first data and release 1 of each environment."""
+    url = databases.create("loaded", blank_template)
+    engine = make_engine(url)
+    load_first_data(engine)
+    engine.dispose()
+    return "loaded"
+
+
+@pytest.fixture(scope="session")
+def blank_engine(databases: Databases, blank_template: str) -> Iterator[Engine]:
+    yield from _engine_on_copy(databases, blank_template)
+
+
+@pytest.fixture(scope="session")
+def loaded_engine(databases: Databases, first_data_template: str) -> Iterator[Engine]:
+    yield from _engine_on_copy(databases, first_data_template)
+
+
+def _engine_on_copy(databases: Databases, template: str) -> Iterator[Engine]:
+    name, url = databases.copy(template)
+    engine = make_engine(url)
+    yield engine
+    engine.dispose()
+    databases.drop(name)
+
+
+@pytest.fixture
+def session(blank_engine: Engine) -> Iterator[Session]:
+    """A session on a migrated, empty database; all it does is rolled back, its commits included."""
+    with blank_engine.connect() as connection:
+        yield from _rolled_back(connection)
+
+
+@pytest.fixture
+def first_data(loaded_engine: Engine) -> Iterator[Session]:
+    """A session on a database with the first data; all it does is rolled back, its commits included."""
+    with loaded_engine.connect() as connection:
+        yield from _rolled_back(connection)
+
+
+def _rolled_back(connection: Connection) -> Iterator[Session]:
+    outer = connection.begin()
+    with Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint") as session:
+        yield session
+    outer.rollback()
+
+
+@pytest.fixture
+def database_url(databases: Databases, first_data_template: str) -> Iterator[str]:
+    """A database of the test's own with the first data, for what really commits: threads, processes, the site."""
+    name, url = databases.copy(first_data_template)
+    yield url
+    databases.drop(name)
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on `database_url`."""
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def actor_as() -> Callable[[Role | str], Actor]:
+    """Somebody with the role asked for, who has not signed in anywhere."""
+
+    def make(role: Role | str) -> Actor:
+        role = Role(role)
+        return Actor(
+            kind="person",
+            id=f"{role.value}-1",
+            name=f"{role.label} One",
+            role=role,
+            via="browser",
+            request_id="test-request",
+        )
+
+    return make

@@ -1,0 +1,114 @@
+from pathlib import Path
+
+import pytest
+
+from controlplane.config import Settings, SettingsError
+
+
+def test_an_empty_environment_gives_the_first_run_on_one_machine() -> None:
+    settings = Settings.from_environment({})
+
+    assert settings.home == Path(__file__).resolve().parents[1] / ".local"
+    assert (settings.port, settings.runtime_port) == (8000, 8001)
+    assert (settings.database_url, settings.aws_endpoint_url) == (None, None)
+    assert (settings.admin_email, settings.admin_password) == (None, None)
+    assert (settings.table, settings.bucket) == ("llm-controlplane", "llm-controlplane")
+    assert settings.secure_cookies is True
+    assert settings.poll_seconds == 5.0
+
+
+def test_every_variable_is_read(tmp_path: Path) -> None:
+    settings = Settings.from_environment(
+        {
+            "CONTROLPLANE_HOME": str(tmp_path / "home"),
+            "PORT": "9000",
+            "RUNTIME_PORT": "9001",
+            "DATABASE_URL": "postgresql://me:secret@db:5432/app",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:4566/",
+            "AWS_REGION": "eu-central-1",
+            "CONTROLPLANE_TABLE": "Releases_1",
+            "CONTROLPLANE_BUCKET": "our-releases",
+            "ADMIN_EMAIL": "ada@example.com",
+            "ADMIN_PASSWORD": "correct horse",
+            "CONTROLPLANE_SECURE_COOKIES": "No",
+            "CONTROLPLANE_POLL_SECONDS": "0.5",
+        }
+    )
+
+    assert settings == Settings(
+        home=tmp_path / "home",
+        port=9000,
+        runtime_port=9001,
+        database_url="postgresql://me:secret@db:5432/app",
+        aws_endpoint_url="http://127.0.0.1:4566",
+        aws_region="eu-central-1",
+        table="Releases_1",
+        bucket="our-releases",
+        admin_email="ada@example.com",
+        admin_password="correct horse",
+        secure_cookies=False,
+        poll_seconds=0.5,
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://u:p@h/d", "postgresql+psycopg://u:p@h/d", "postgresql://u:p@h/d"]
+)
+def test_every_usual_spelling_of_a_database_address_becomes_one(url: str) -> None:
+    assert Settings.from_environment({"DATABASE_URL": url}).database_url == "postgresql://u:p@h/d"
+
+
+def test_empty_and_blank_count_as_not_set() -> None:
+    assert Settings.from_environment({"PORT": "", "DATABASE_URL": "  "}) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "-1"),
+        ("PORT", "८०००"),
+        ("RUNTIME_PORT", "8001.0"),
+        ("RUNTIME_PORT", "8000"),
+        ("CONTROLPLANE_HOME", "/dev/null"),
+        ("AWS_ENDPOINT_URL", "127.0.0.1:4566"),
+        ("AWS_ENDPOINT_URL", "http://"),
+        ("AWS_ENDPOINT_URL", "http://host:port"),
+        ("AWS_REGION", "Frankfurt am Main"),
+        ("CONTROLPLANE_TABLE", "a b"),
+        ("CONTROLPLANE_BUCKET", "Upper"),
+        ("ADMIN_EMAIL", "ada"),
+        ("CONTROLPLANE_SECURE_COOKIES", "perhaps"),
+        ("CONTROLPLANE_POLL_SECONDS", "nan"),
+        ("CONTROLPLANE_POLL_SECONDS", "soon"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_line_with_name_value_and_what_is_wanted(
+    name: str, value: str
+) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        Settings.from_environment({name: value})
+
+    message = str(refusal.value)
+    assert message.startswith(f"{name} is {value!r}, but must be ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"), [("DATABASE_URL", "mysql://u:hunter2@h/d"), ("ADMIN_PASSWORD", "hunter2")]
+)
+def test_a_wrong_secret_is_refused_without_being_repeated(name: str, secret: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is ") as refusal:
+        Settings.from_environment({name: secret})
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_secrets_stay_out_of_the_representation() -> None:
+    settings = Settings.from_environment(
+        {"DATABASE_URL": "postgresql://u:hunter2@h/d", "ADMIN_PASSWORD": "hunter2hunter2"}
+    )
+
+    assert "hunter2" not in repr(settings)
