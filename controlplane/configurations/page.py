@@ -72,15 +72,6 @@ class VersionRow:
 
 
 @dataclass(frozen=True)
-class LiveSince:
-    """The release that last touched the live entry."""
-
-    release: int
-    at: dt.datetime
-    by: str
-
-
-@dataclass(frozen=True)
 class Reach:
     """Who gets this configuration: tiers that have none of their own, and what the cell gets while this is not live."""
 

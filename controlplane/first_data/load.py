@@ -45,7 +45,7 @@ def load_registry(session: Session) -> None:
     for model in read.read_models():
         registry.create_model(session, ModelInput(**model), actor=ACTOR)
     for interaction in read.read_interactions():
-        registry.create_interaction(session, InteractionInput(**interaction), actor=ACTOR)
+        registry.create_interaction(session, InteractionInput.model_validate(interaction), actor=ACTOR)
 
 
 def load_prompts(session: Session) -> None:

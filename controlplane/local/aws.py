@@ -67,7 +67,7 @@ def make_server(port: int) -> "BaseWSGIServer":
     )
     from werkzeug.serving import make_server as make_werkzeug_server
 
-    class Quiet(MotoRequestHandler):  # type: ignore[misc]
+    class Quiet(MotoRequestHandler):
         """A line for every request would fill the disk: the worker and every runtime poll all day."""
 
         def log_request(self, *_args: Any, **_kwargs: Any) -> None:

@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
     split = argv.index("--")
     options = dict(zip(argv[0:split:2], argv[1:split:2], strict=True))
     parent, on_death = int(options["--parent"]), int(options["--signal"])
-    os.chdir("/")  # the directory we were started in may be closed to the account we are about to become
     if "--user" in options:
+        os.chdir("/")  # the directory we were started in may be closed to the account we are about to become
         _become(*(int(number) for number in options["--user"].split(":")))
     if platform.system() == "Linux":
         # After changing the account, because that change clears the setting.

@@ -5,15 +5,17 @@ import socket
 HOST = "127.0.0.1"
 
 
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now; connections of an earlier one that still fade away do not count."""
+def obstacle(port: int) -> str | None:
+    """Why no server could listen there now, in words; connections of an earlier one that fade away do not count."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
+        except PermissionError:
+            return "is for the system's own services"
         except OSError:
-            return False
-        return True
+            return "is taken by another program"
+        return None
 
 
 def any_free() -> int:

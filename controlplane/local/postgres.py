@@ -178,7 +178,7 @@ class Postgres:
         """The last port first: whoever was told the address can go on using it. Then whatever is free."""
         with suppress(OSError, ValueError):
             last = int((self._directory / "port").read_text())
-            if ports.is_free(last):
+            if ports.obstacle(last) is None:
                 yield last
         yield from (ports.any_free() for _ in range(5))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, pages, services, textdiff, usage
+from controlplane.prompts import editing, pages, services, textdiff, usage, values
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.inputs import DraftInput, NewPromptInput, ReasonInput, VersionInput
 from controlplane.prompts.models import Prompt
@@ -114,7 +114,7 @@ def new(environment: str) -> str:
         return render_template("prompts/choose.html", interactions=pages.interaction_codes(session))
     declared = services.declared_parameters(session, interaction)
     body = editing.skeleton(declared)
-    start = {"code": interaction.lower(), "body": body} | editing.values.examples(declared)
+    start = {"code": interaction.lower(), "body": body} | values.examples(declared)
     return _new_page(fill(start), interaction)
 
 
@@ -137,7 +137,7 @@ def create(environment: str) -> ResponseReturnValue:
         except Refused as refusal:
             form = form.refused(refusal)
         except RenderBusy as busy:
-            return _new_page(_busy(form, busy), form.value.interaction), 429, _retry_after(busy)
+            return _new_page(_busy(form, busy), given["interaction"]), 429, _retry_after(busy)
         else:
             flash(f"Created {prompt.code}. It is not live until it is published.", "good")
             return redirect(url_for(".show", code=prompt.code), 303)

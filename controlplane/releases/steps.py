@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -85,7 +85,7 @@ def exported_release(session: Session, environment: str) -> int | None:
     return session.scalar(_exported(environment))
 
 
-def _exported(environment: str) -> "select[tuple[int | None]]":
+def _exported(environment: str) -> Select[int]:
     return select(func.max(ExportStep.number)).where(
         ExportStep.environment == environment,
         ExportStep.step == Step.POINTER,

@@ -76,6 +76,11 @@ class Worker:
         due = [environment for environment in known if self._turn(environment).due <= self.clock()]
         return {environment: self._reconcile(environment) for environment in due}
 
+    def pause(self) -> float:
+        """Return for how many seconds nothing is due."""
+        next_due = min((turn.due for turn in self._turns.values()), default=0.0) - self.clock()
+        return min(max(next_due, 0.05), CLOCK_SECONDS)
+
     def _turn(self, environment: str) -> _Turn:
         return self._turns.setdefault(environment, _Turn())
 
@@ -115,7 +120,7 @@ def run(worker: Worker, database_url: str, *, ready: Callable[[], None]) -> None
                 while True:
                     worker.round(woken)
                     woken = {
-                        notice.payload for notice in connection.notifies(timeout=CLOCK_SECONDS, stop_after=1)
+                        notice.payload for notice in connection.notifies(timeout=worker.pause(), stop_after=1)
                     }
         except (psycopg.OperationalError, DBAPIError) as problem:
             _log.warning("the database does not answer: %s", str(problem).partition("\n")[0])
@@ -142,7 +147,7 @@ def main() -> None:
     worker = Worker(
         make_engine(settings.database_url, pool_size=2), store, prepare=getattr(store, "ensure", lambda: None)
     )
-    run(worker, settings.database_url, ready=lambda: print("ready", flush=True))  # noqa: T201 - the parent waits for it
+    run(worker, settings.database_url, ready=lambda: print("ready", flush=True))
 
 
 if __name__ == "__main__":

@@ -255,6 +255,7 @@ _ENDS: Final = (
     (("end of print statement", "end of template"), "{{ is never closed: add }}"),
     (("end of statement block", "end of template"), "{% is never closed: add %}"),
     (("Missing end of comment",), "{# is never closed: add #}"),
+    (("Expected an expression, got",), "nothing stands between the braces, or nothing follows an operator"),
     (("Missing end of raw",), "{% raw %} is never closed: add {% endraw %}"),
 )
 _CLOSINGS: Final = {"end of print statement": "}}", "end of statement block": "%}"}
@@ -269,8 +270,6 @@ def _plain(said: str) -> str:
         if closing:
             return f"{found[2]!r} is not expected here: is an operator or the closing {closing} missing?"
         return f"{found[1]!r} is expected here, not {found[2]!r}"
-    if said.startswith("Expected an expression, got"):
-        return "something is missing here: there is nothing between the braces, or after an operator"
     if found := _CHARACTER.match(said):
         if found[1].strip("'\"") in {"", "'", '"', "\\'"}:
             return "a quotation mark is never closed"

@@ -230,14 +230,11 @@ def test_a_temporary_server_leaves_nothing_behind() -> None:
 
 
 @pytest.fixture
-def directory() -> Iterator[Path]:
-    """Not pytest's own: that lies under a closed directory, which as root is the special case."""
-    with tempfile.TemporaryDirectory(prefix="controlplane-test-") as name:
-        Path(name).chmod(0o755)
-        directory = Path(name) / "postgres"
-        yield directory
-        data = (directory / "data").resolve()
-        processes.end(lambda: processes.working_in(data), ((signal.SIGKILL, 5.0),))
+def directory(closed_to_nobody: Path) -> Iterator[Path]:
+    directory = closed_to_nobody / "postgres"
+    yield directory
+    data = (directory / "data").resolve()
+    processes.end(lambda: processes.working_in(data), ((signal.SIGKILL, 5.0),))
 
 
 @pytest.fixture

@@ -1,0 +1,170 @@
+"""What the pages of configurations need, asked of the database and put together; `page.py` holds the shapes."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from controlplane.configurations import live
+from controlplane.configurations.coverage import Source, coverage
+from controlplane.configurations.documents import place_of, settings_of
+from controlplane.configurations.listing import Filters, Listing, listing, rows_of
+from controlplane.configurations.models import Configuration, ConfigurationVersion
+from controlplane.configurations.page import (
+    Column,
+    DiffRow,
+    Reach,
+    SettingRow,
+    VersionRow,
+    columns,
+    cost_row,
+    diff_rows,
+    setting_rows,
+    version_rows,
+)
+from controlplane.configurations.places import Place
+from controlplane.configurations.services import get_version, list_configurations
+from controlplane.configurations.states import Standing, share_words, standing
+from controlplane.db import Json, now
+from controlplane.registry.models import Model
+from controlplane.registry.services import list_models, list_tiers
+
+
+@dataclass(frozen=True)
+class Show:
+    """The page of one configuration in one environment."""
+
+    configuration: Configuration
+    place: Place
+    standing: Standing
+    since: live.Since | None
+    columns: list[Column]
+    settings: list[SettingRow]
+    costs: list[tuple[object, str]]
+    unpublished: list[DiffRow]
+    reach: Reach
+    versions: list[VersionRow]
+
+
+@dataclass(frozen=True)
+class VersionPage:
+    """One saved version: its settings, what it changed, where it is live."""
+
+    configuration: Configuration
+    place: Place
+    version: ConfigurationVersion
+    newest: int
+    settings: list[SettingRow]
+    changed: list[DiffRow]
+    before: int | None
+    against_live: list[DiffRow]
+    live_version: int | None
+    live_in: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ComparePage:
+    """Two versions against each other."""
+
+    configuration: Configuration
+    place: Place
+    older: ConfigurationVersion
+    newer: ConfigurationVersion
+    rows: list[DiffRow]
+    numbers: list[int]
+
+
+def list_page(session: Session, environment: str, filters: Filters, *, everything: bool) -> Listing:
+    """The list, filtered."""
+    rows = rows_of(list_configurations(session, archived=True), live.live_entries(session, environment))
+    return listing(rows, filters, everything=everything)
+
+
+def show_page(session: Session, environment: str, configuration: Configuration) -> Show:
+    """Everything about one configuration, whose versions are loaded."""
+    place, newest = place_of(configuration), configuration.versions[0]
+    entries = live.live_entries(session, environment)
+    stand = standing_of(configuration, entries)
+    shown = columns(stand, newest)
+    baseline = stand.variants[0].document if stand.variants else None
+    unpublished = diff_rows(place.key, baseline, settings_of(newest)) if baseline else []
+    return Show(
+        configuration=configuration,
+        place=place,
+        standing=stand,
+        since=live.since(session, environment, place.key),
+        columns=shown,
+        settings=setting_rows(shown),
+        costs=list(cost_row(shown, models_by_code(session))),
+        unpublished=unpublished if len(stand.variants) == 1 and not stand.archived else [],
+        reach=reach_of(session, place, entries),
+        versions=version_rows(configuration.versions, stand.variants),
+    )
+
+
+def version_page(
+    session: Session, environment: str, configuration: Configuration, number: int
+) -> VersionPage:
+    """One version; raises `NotFound`."""
+    version = get_version(configuration, number)
+    place, this = place_of(configuration), settings_of(version)
+    before = next((each for each in configuration.versions if each.number < number), None)
+    variants = standing_of(configuration, live.live_entries(session, environment)).variants
+    baseline = variants[0] if variants else None
+    return VersionPage(
+        configuration=configuration,
+        place=place,
+        version=version,
+        newest=configuration.versions[0].number,
+        settings=setting_rows([Column("", "", number, live=False, document=this)]),
+        changed=diff_rows(place.key, settings_of(before), this) if before else [],
+        before=before.number if before else None,
+        against_live=diff_rows(place.key, baseline.document, this) if baseline else [],
+        live_version=baseline.version if baseline else None,
+        live_in=_live_in(session, place, number),
+    )
+
+
+def compare_page(configuration: Configuration, older: int | None, newer: int | None) -> ComparePage:
+    """Two versions, by default the two newest; raises `NotFound`."""
+    numbers = [version.number for version in configuration.versions]
+    to = get_version(configuration, newer if newer is not None else numbers[0])
+    fallback = next((number for number in numbers if number < to.number), numbers[-1])
+    of = get_version(configuration, older if older is not None else fallback)
+    place = place_of(configuration)
+    rows = diff_rows(place.key, settings_of(of), settings_of(to))
+    return ComparePage(configuration, place, of, to, rows, numbers)
+
+
+def standing_of(configuration: Configuration, entries: dict[str, Json]) -> Standing:
+    """How a configuration, whose versions are loaded, stands to these live entries."""
+    return standing(
+        entries.get(place_of(configuration).key),
+        saved_version=configuration.versions[0].number,
+        archived=configuration.archived_at is not None,
+    )
+
+
+def models_by_code(session: Session) -> dict[str, Model]:
+    """Every model, archived ones too: an old version may name one."""
+    return {model.code: model for model in list_models(session, archived=True)}
+
+
+def reach_of(session: Session, place: Place, entries: dict[str, Json]) -> Reach:
+    """Which tiers get this configuration for want of their own, and what this cell gets while it has none live."""
+    tiers = [tier.code for tier in list_tiers(session)]
+    if place.tenant or not entries:
+        return Reach((), None)
+    (row,) = coverage(entries, interactions=[place.interaction], tiers=tiers, now=now())
+    inherited = [cell.place.tier_word for cell in row.cells if cell.winner == place and cell.place != place]
+    own = next((cell for cell in row.cells if cell.place == place), None)
+    instead = own.winner.title if own and own.winner and own.source is not Source.OWN else None
+    return Reach(tuple(inherited), instead)
+
+
+def _live_in(session: Session, place: Place, number: int) -> list[tuple[str, str]]:
+    """The environments in which a version is live, with its share."""
+    found = []
+    for environment, document in live.environments_with(session, place.key).items():
+        variants = standing(document, saved_version=number, archived=False).variants
+        found += [(environment, share_words(each.buckets)) for each in variants if each.version == number]
+    return found

@@ -1,0 +1,244 @@
+/* What the pages gain when scripts run. Everything here listens on the document and is asked for by data- attributes;
+   each part has a way without script, named beside it. */
+"use strict";
+
+const $ = (selector, root = document) => root.querySelector(selector);
+const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const on = (type, listener, options) => document.addEventListener(type, listener, options);
+const fire = (element, ...types) => types.forEach((type) => element.dispatchEvent(new Event(type, { bubbles: true })));
+
+/* Toasts: said once by the live region, gone after a while unless one is looking at them. Without script: a banner. */
+const LINGER = 8000;
+
+function linger(toast) {
+  if (toast.dataset.tone === "danger" || toast.dataset.tone === "warning" || toast.dataset.lingers) return;
+  toast.dataset.lingers = "yes";
+  const leave = () => (toast.matches(":hover, :focus-within") ? setTimeout(leave, LINGER) : toast.remove());
+  setTimeout(leave, LINGER);
+}
+
+function say(words, tone = "good") {
+  const toast = document.createElement("div");
+  toast.className = "toast";
+  toast.dataset.tone = tone;
+  const text = document.createElement("p");
+  text.textContent = words;
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "icon-button";
+  close.dataset.dismiss = "";
+  close.setAttribute("aria-label", "Dismiss");
+  close.textContent = "×";
+  toast.append(text, close);
+  $("#toasts")?.append(toast);
+  linger(toast);
+}
+
+/* A share: the number is the field, range and presets fill it. Without script: only the number is shown. */
+function followNumber(number) {
+  const range = $(`[data-range-for="${number.id}"]`);
+  if (range) range.value = number.value || range.min;
+  for (const preset of $$(`[data-preset-for="${number.id}"]`)) {
+    preset.setAttribute("aria-pressed", String(number.value !== "" && Number(preset.dataset.preset) === Number(number.value)));
+  }
+}
+
+function setNumber(id, value, ...events) {
+  const number = document.getElementById(id);
+  if (!number || number.disabled) return;
+  number.value = value;
+  fire(number, ...events);
+}
+
+/* Unsaved work. Without script: the button "Save draft". A form that came back refused is unsaved from the start. */
+const beginnings = new WeakMap();
+const fieldsOf = (form) => new URLSearchParams(new FormData(form));
+
+function changesIn(form) {
+  const before = beginnings.get(form);
+  if (!before) return 0;
+  const after = fieldsOf(form);
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((name) => before.getAll(name).join("\n") !== after.getAll(name).join("\n")).length;
+}
+
+function showChanges(form) {
+  const actions = $(".form-actions", form);
+  if (!actions) return;
+  let note = $(".guard-note", actions);
+  if (!note) {
+    note = document.createElement("span");
+    note.className = "guard-note";
+    actions.append(note);
+  }
+  const count = changesIn(form);
+  note.textContent = form.dataset.guard === "refused" ? "Not saved" : count === 0 ? "" : count === 1 ? "1 unsaved change" : `${count} unsaved changes`;
+}
+
+const isUnsaved = (form) => form.getAttribute("aria-busy") !== "true" && (form.dataset.guard === "refused" || changesIn(form) > 0);
+
+/* Whatever is new on the page, at load and after each swap. */
+function prepare(root) {
+  for (const form of $$("form[data-guard]", root)) {
+    if (beginnings.has(form)) continue;
+    beginnings.set(form, fieldsOf(form));
+    if ($("#error-summary")) form.dataset.guard = "refused";
+    showChanges(form);
+  }
+  for (const time of $$("time[datetime]", root)) {
+    if (time.dataset.local) continue;
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.valueOf())) continue;
+    time.dataset.local = moment.toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    time.title = `${time.dataset.local} here · ${time.title}`;
+  }
+  $$(".slider input[type=number]", root).forEach(followNumber);
+  $$(".toast", root).forEach(linger);
+}
+
+/* The caret goes to a line of a text. Without script: the line's number stands in the message. */
+function goToLine(area, line) {
+  const lines = area.value.split("\n");
+  const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+  area.focus();
+  area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
+  area.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(area).lineHeight));
+}
+
+async function copy(button) {
+  const said = button.getAttribute("aria-label");
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    say("Copied.");
+  } catch {
+    const source = button.previousElementSibling;
+    if (source) getSelection().selectAllChildren(source);
+    say("Copying is not allowed here. The text is selected: copy it by keyboard.", "info");
+  }
+  if (said) button.setAttribute("aria-label", said);
+}
+
+function chooseTheme(theme) {
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax${secure}`;
+  if (theme === "system") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  for (const button of $$("[data-theme-choice] [name=theme]")) button.setAttribute("aria-pressed", String(button.value === theme));
+}
+
+/* Buttons with `commandfor` need no script where browsers know them; this serves those that do not yet. */
+function command(button) {
+  const dialog = document.getElementById(button.getAttribute("commandfor"));
+  if (button.getAttribute("command") === "close") dialog?.close();
+  else if (dialog && !dialog.open) dialog.showModal();
+}
+
+on("click", (event) => {
+  const { target } = event;
+  if (!(target instanceof Element)) return;
+  const button = target.closest("button, a, [data-line]");
+  if (button?.dataset.preset) setNumber(button.dataset.presetFor, button.dataset.preset, "input", "change");
+  if (button?.dataset.copy !== undefined) copy(button);
+  if (button?.dataset.dismiss !== undefined) button.closest(".toast")?.remove();
+  if (button?.dataset.caretFor) {
+    const area = document.getElementById(button.dataset.caretFor);
+    if (area) {
+      event.preventDefault();
+      goToLine(area, Number(button.dataset.line));
+    }
+  }
+  if (button?.hasAttribute("commandfor") && !("commandForElement" in button)) command(button);
+  for (const menu of $$("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
+});
+
+on("input", ({ target }) => {
+  if (target.dataset?.rangeFor) setNumber(target.dataset.rangeFor, target.value, "input");
+  else if (target.matches?.(".slider input[type=number]")) followNumber(target);
+  const form = target.closest?.("form[data-guard]");
+  if (form) showChanges(form);
+});
+
+on("change", ({ target }) => {
+  if (target.dataset?.rangeFor) setNumber(target.dataset.rangeFor, target.value, "change");
+  const form = target.closest?.("form[data-guard]");
+  if (form) showChanges(form);
+});
+
+/* A second click sends nothing twice. HTMX answers for its own forms: they arrive here already prevented. */
+on("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.themeChoice !== undefined && event.submitter) {
+    event.preventDefault();
+    chooseTheme(event.submitter.value);
+    return;
+  }
+  if (event.defaultPrevented || form.method !== "post" || form.dataset.noSubmitOnce !== undefined) return;
+  if (form.getAttribute("aria-busy") === "true") event.preventDefault();
+  else form.setAttribute("aria-busy", "true");
+});
+
+/* The page may come back out of the browser's memory as it was left. */
+addEventListener("pageshow", (event) => {
+  if (event.persisted) $$("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy"));
+});
+
+addEventListener("beforeunload", (event) => {
+  if ($$("form[data-guard]").some(isUnsaved)) event.preventDefault();
+});
+
+/* A server that kept a draft says so by HX-Trigger: saved. */
+on("saved", ({ target }) => {
+  const form = target.closest?.("form[data-guard]");
+  if (!form) return;
+  beginnings.set(form, fieldsOf(form));
+  form.dataset.guard = "";
+  showChanges(form);
+});
+
+/* Keys. Without script: the same places are in the navigation. */
+let leader = 0;
+
+on("keydown", (event) => {
+  if (event.key === "Escape") $$("details.menu[open]").forEach((menu) => { menu.open = false; $("summary", menu).focus(); });
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
+  if (event.timeStamp - leader < 1500 && leader) {
+    leader = 0;
+    const place = $(`[data-key="${CSS.escape(event.key)}"]`);
+    if (place) location.assign(place.href);
+  } else if (event.key === "g") {
+    leader = event.timeStamp;
+  } else if (event.key === "/" && $("[data-search]")) {
+    event.preventDefault();
+    $("[data-search]").select();
+  } else if (event.key === "?") {
+    $("#keys")?.showModal();
+  }
+});
+
+/* HTMX: what is waited for is marked; what was refused is said; focus never falls to the page's top. */
+on("htmx:before:request", ({ detail }) => detail.ctx.target?.setAttribute?.("aria-busy", "true"));
+on("htmx:finally:request", ({ detail }) => detail.ctx.target?.removeAttribute?.("aria-busy"));
+
+on("htmx:response:error", ({ detail }) => {
+  const { status, headers } = detail.ctx.response;
+  if (status === 422 || headers.get("HX-Redirect")) return;
+  const page = new DOMParser().parseFromString(detail.ctx.text ?? "", "text/html");
+  const words = ["h1", ".lead"].map((part) => $(part, page)?.textContent.trim()).filter(Boolean).join(". ");
+  const id = headers.get("X-Request-Id");
+  say(`${words || `The server answered ${status}`}${id && status >= 500 ? ` (request ${id})` : ""}`, "danger");
+});
+on("htmx:error", () => say("The server could not be reached. Nothing was saved.", "danger"));
+
+on("htmx:after:swap", ({ detail }) => {
+  prepare(document);
+  const summary = $("#error-summary");
+  const target = detail.ctx.target;
+  if (summary && target?.contains?.(summary)) summary.focus();
+  else if (document.activeElement === document.body && target?.isConnected && target !== document.body) {
+    if (!target.hasAttribute("tabindex")) target.tabIndex = -1;
+    target.focus({ preventScroll: true });
+  }
+});
+
+prepare(document);

@@ -1,0 +1,30 @@
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from controlplane.accounts import passwords
+from controlplane.accounts.actor import Role
+from tests.page import PageClient
+from tests.site import CHEAP, add_person, app_on, client_of
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_hasher", CHEAP)
+
+
+@pytest.fixture
+def app(session: Session) -> Flask:
+    return app_on(session)
+
+
+@pytest.fixture
+def client(app: Flask) -> PageClient:
+    return PageClient(app)
+
+
+@pytest.fixture
+def client_as(app: Flask, session: Session) -> Callable[[Role | str], PageClient]:
+    return lambda role: client_of(app, add_person(session, role))

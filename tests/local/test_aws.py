@@ -1,0 +1,164 @@
+"""The emulator over HTTP, asked by the real boto3 from several threads at once."""
+
+import http.client
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from controlplane.local import ports, processes
+from controlplane.local.aws import HEALTH_PATH
+from controlplane.local.children import answers
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+ROUNDS, THREADS = 5, 8
+
+
+def test_one_of_eight_creators_of_an_object_wins(s3: "S3Client") -> None:
+    s3.create_bucket(Bucket="race")
+
+    for number in range(ROUNDS):
+        winners = _race(
+            lambda n, key=f"{number}": s3.put_object(Bucket="race", Key=key, Body=b"%d" % n, IfNoneMatch="*")
+        )
+        assert len(winners) == 1
+        assert s3.get_object(Bucket="race", Key=f"{number}")["Body"].read() == b"%d" % winners[0]
+
+
+def test_one_of_eight_conditional_writes_of_an_item_wins(dynamodb: "DynamoDBClient", table: str) -> None:
+    for number in range(ROUNDS):
+        winners = _race(
+            lambda n, key=f"{number}": dynamodb.put_item(
+                TableName=table,
+                Item={"pk": {"S": key}, "by": {"N": str(n)}},
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        )
+        item = dynamodb.get_item(TableName=table, Key={"pk": {"S": f"{number}"}}, ConsistentRead=True)["Item"]
+        assert [int(item["by"]["N"])] == winners
+
+
+def test_no_increment_of_eight_at_once_is_lost(dynamodb: "DynamoDBClient", table: str) -> None:
+    def add(_number: int) -> object:
+        return dynamodb.update_item(
+            TableName=table,
+            Key={"pk": {"S": "counter"}},
+            UpdateExpression="ADD n :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
+    for _ in range(ROUNDS):
+        _race(add)
+
+    item = dynamodb.get_item(TableName=table, Key={"pk": {"S": "counter"}}, ConsistentRead=True)["Item"]
+    assert item["n"] == {"N": str(ROUNDS * THREADS)}
+
+
+def test_an_empty_object_is_an_object(s3: "S3Client") -> None:
+    s3.create_bucket(Bucket="empty")
+    s3.put_object(Bucket="empty", Key="nothing", Body=b"")
+
+    assert s3.get_object(Bucket="empty", Key="nothing")["Body"].read() == b""
+
+
+def test_a_slow_sender_keeps_nobody_waiting(emulator: int, s3: "S3Client") -> None:
+    slow = http.client.HTTPConnection("127.0.0.1", emulator)
+    slow.putrequest("PUT", "/slow/object")
+    slow.putheader("Content-Length", "1000")
+    slow.endheaders(b"not yet all of it")
+    try:
+        assert "Buckets" in s3.list_buckets()
+    finally:
+        slow.close()
+
+
+def test_requests_leave_no_line_and_the_end_is_quick() -> None:
+    port = ports.any_free()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "controlplane.local.aws", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        assert processes.wait_until(lambda: answers(f"http://127.0.0.1:{port}{HEALTH_PATH}"), 30)
+        _client("s3", port).list_buckets()
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=5)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, said) == (0, b"")
+
+
+def _race(write: Callable[[int], object]) -> list[int]:
+    """Let all threads write at the same moment; returns the numbers of those who were not refused."""
+    start = Barrier(THREADS)
+
+    def attempt(number: int) -> bool:
+        start.wait()
+        try:
+            write(number)
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] in {400, 412}
+            return False
+        return True
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return [number for number, won in enumerate(pool.map(attempt, range(THREADS))) if won]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[int]:
+    port = ports.any_free()
+    process = subprocess.Popen([sys.executable, "-m", "controlplane.local.aws", "--port", str(port)])
+    assert processes.wait_until(lambda: answers(f"http://127.0.0.1:{port}{HEALTH_PATH}"), 30)
+    yield port
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def s3(emulator: int) -> "Iterator[S3Client]":
+    client = _client("s3", emulator)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def dynamodb(emulator: int) -> "Iterator[DynamoDBClient]":
+    client = _client("dynamodb", emulator)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def table(dynamodb: "DynamoDBClient") -> str:
+    dynamodb.create_table(
+        TableName="races",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return "races"
+
+
+def _client(service: str, port: int):  # type: ignore[no-untyped-def]
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(max_pool_connections=THREADS, retries={"total_max_attempts": 1}),
+    )
