@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.orm import Session
 
+from controlplane.accounts import passwords
 from controlplane.accounts.actor import Actor, Role
 from controlplane.db import make_engine
 from controlplane.local.postgres import temporary
 from controlplane.web.cli import load_first_data, migrate
+from tests.page import PageClient
+from tests.site import CHEAP, add_person, app_on, client_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -138,3 +142,27 @@ def actor_as() -> Callable[[Role | str], Actor]:
         )
 
     return make
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing at the real cost takes 0.2 s for each person and each sign-in."""
+    monkeypatch.setattr(passwords, "_hasher", CHEAP)
+
+
+@pytest.fixture
+def app(first_data: Session, cheap_passwords: None) -> Flask:
+    """The site on the connection of `first_data`: what it commits is rolled back with the test."""
+    return app_on(first_data)
+
+
+@pytest.fixture
+def client(app: Flask) -> PageClient:
+    """A browser in which nobody has signed in."""
+    return PageClient(app)
+
+
+@pytest.fixture
+def client_as(app: Flask, first_data: Session) -> Callable[[Role | str], PageClient]:
+    """A browser in which somebody of the role asked for has signed in."""
+    return lambda role: client_of(app, add_person(first_data, role))

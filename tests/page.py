@@ -1,7 +1,7 @@
 """The client of the page tests: it checks what every page owes, so that no test has to remember it.
 
-    page = client.get("/settings/people")            a Page: .status, .text, .one("h1"), .texts("table td") ...
-    client.get("/odd", unchecked={"heading"})        each check can be switched off by name for one request
+page = client.get("/settings/people")            a Page: .status, .text, .one("h1"), .texts("table td") ...
+client.get("/odd", unchecked={"heading"})        each check can be switched off by name for one request
 """
 
 import re
@@ -33,6 +33,7 @@ class Page:
         self.headers = response.headers
         self.location = response.headers.get("Location")
         self.text = response.get_data(as_text=True)
+        response.close()
         self.is_page = response.mimetype == "text/html" and bool(self.text) and not 300 <= self.status < 400
         self.is_fragment = self.is_page and "<html" not in self.text
         self.tree = self._parse(unchecked) if self.is_page else ET.Element("none")
@@ -90,7 +91,9 @@ class Page:
     def form(self, action: str | None = None) -> dict[str, Any]:
         """The values a browser would send for the form that posts to `action` (the only POST form if left out)."""
         forms = [
-            each for each in self.all("form", method="post") if action is None or each.get("action", "") == action
+            each
+            for each in self.all("form", method="post")
+            if action is None or each.get("action", "") == action
         ]
         if action is None:
             main = next((each for each in self.tree.iter() if each.tag == "main"), self.tree)
@@ -143,14 +146,22 @@ class PageClient:
         return self._open("GET", path, unchecked=unchecked, htmx=htmx, **options)
 
     def post(
-        self, path: str, data: Any = None, *, unchecked: Collection[str] = (), htmx: bool = False, **options: Any
+        self,
+        path: str,
+        data: Any = None,
+        *,
+        unchecked: Collection[str] = (),
+        htmx: bool = False,
+        **options: Any,
     ) -> Page:
         return self._open("POST", path, data=data or {}, unchecked=unchecked, htmx=htmx, **options)
 
     def follow(self, page: Page, **options: Any) -> Page:
         """The page a 303 leads to."""
         if page.status != 303 or page.location is None:
-            raise PageError(f"status {page.status} leads nowhere:\n{page.body if page.is_page else page.text}")
+            raise PageError(
+                f"status {page.status} leads nowhere:\n{page.body if page.is_page else page.text}"
+            )
         return self.get(page.location, **options)
 
     def submit(self, page: Page, path: str, changes: dict[str, Any] | None = None, **options: Any) -> Page:
@@ -160,7 +171,9 @@ class PageClient:
     def sign_in(self, email: str, password: str) -> Page:
         return self.post("/sign-in", {"email": email, "password": password})
 
-    def _open(self, method: str, path: str, *, unchecked: Collection[str], htmx: bool, **options: Any) -> Page:
+    def _open(
+        self, method: str, path: str, *, unchecked: Collection[str], htmx: bool, **options: Any
+    ) -> Page:
         headers = {"Sec-Fetch-Site": "same-origin", **options.pop("headers", {})}
         if htmx:
             headers["HX-Request"] = "true"
@@ -244,7 +257,14 @@ def _ids(tree: ET.Element) -> Iterator[str]:
 def _references(tree: ET.Element) -> Iterator[str]:
     ids = {each.get("id") for each in tree.iter() if each.get("id")}
     for element in tree.iter():
-        for attribute in ("aria-describedby", "aria-labelledby", "aria-controls", "for", "commandfor", "popovertarget"):
+        for attribute in (
+            "aria-describedby",
+            "aria-labelledby",
+            "aria-controls",
+            "for",
+            "commandfor",
+            "popovertarget",
+        ):
             for identifier in element.get(attribute, "").split():
                 if identifier not in ids:
                     yield f"{attribute}={identifier!r} names nothing"
@@ -256,7 +276,14 @@ def _references(tree: ET.Element) -> Iterator[str]:
 def _targets(tree: ET.Element) -> Iterator[str]:
     ids = {each.get("id") for each in tree.iter() if each.get("id")}
     for element in tree.iter():
-        for attribute in ("hx-target", "hx-target:inherited", "hx-select", "hx-select-oob", "hx-indicator", "hx-include"):
+        for attribute in (
+            "hx-target",
+            "hx-target:inherited",
+            "hx-select",
+            "hx-select-oob",
+            "hx-indicator",
+            "hx-include",
+        ):
             for selector in element.get(attribute, "").split(","):
                 match = re.fullmatch(r"\s*#([\w-]+)(:\w+)?\s*", selector)
                 if match and match[1] not in ids:

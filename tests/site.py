@@ -32,7 +32,9 @@ def app_on(session: Session) -> Flask:
     return app
 
 
-def add_person(session: Session, role: Role | str, *, email: str | None = None, name: str | None = None) -> Person:
+def add_person(
+    session: Session, role: Role | str, *, email: str | None = None, name: str | None = None
+) -> Person:
     """Somebody of this role whose password is PASSWORD."""
     role = Role(role)
     person, _ = services.add_person(

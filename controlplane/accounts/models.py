@@ -40,7 +40,9 @@ class BrowserSession(Base):
     __tablename__ = "browser_sessions"
 
     token_sha256: Mapped[str] = mapped_column(primary_key=True)
-    person_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    person_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("people.id", ondelete="CASCADE"), index=True
+    )
     data: Mapped[Json]
     created_at: Mapped[dt.datetime]
     seen_at: Mapped[dt.datetime] = mapped_column(index=True)

@@ -29,7 +29,9 @@ class SignInRefused(Refused):
 
 def list_people(session: Session) -> Sequence[Person]:
     """Everybody, those who may sign in first."""
-    return session.scalars(select(Person).order_by(Person.active.desc(), func.lower(Person.name), Person.id)).all()
+    return session.scalars(
+        select(Person).order_by(Person.active.desc(), func.lower(Person.name), Person.id)
+    ).all()
 
 
 def get_person(session: Session, person_id: uuid.UUID) -> Person:
@@ -52,7 +54,9 @@ def ensure_first_administrator(session: Session, *, email: str, password: str, a
     existing = find_person(session, email)
     if existing is not None:
         raise Refused({"email": f"{email} exists, but is no administrator who may sign in."})
-    return _insert(session, email=email, name=email.partition("@")[0], role=Role.ADMIN, password=password, actor=actor)
+    return _insert(
+        session, email=email, name=email.partition("@")[0], role=Role.ADMIN, password=password, actor=actor
+    )
 
 
 def add_person(session: Session, *, email: str, name: str, role: Role, actor: Actor) -> tuple[Person, str]:
@@ -142,13 +146,15 @@ def sign_in(transactions: Transactions, *, email: str, password: str, origin: Ac
     with transactions() as session:
         throttle.take(session, email=email, address=address)
         known = find_person(session, email)
-    right = passwords.verify_password(known.password_hash if known and known.active else None, password)
+        stored = known.password_hash if known and known.active else None
+    right = passwords.verify_password(stored, password)
     with transactions() as session:
-        person = session.get(Person, known.id) if right and known else None
-        if person is not None and person.active:
+        person = find_person(session, email)
+        # Asked again: meanwhile they may have been disabled, or given another password.
+        if right and person is not None and person.active and person.password_hash == stored:
             _signed_in(session, person, password, origin)
             return person
-        _sign_in_refused(session, known, email, origin)
+        _sign_in_refused(session, person, email, origin)
     raise SignInRefused
 
 
@@ -223,7 +229,9 @@ def _signed_in(session: Session, person: Person, password: str, origin: Actor) -
 def _sign_in_refused(session: Session, known: Person | None, email: str, origin: Actor) -> None:
     # People now and then type their password where the address belongs: what is no address is not written down.
     name = known.email if known else email if "@" in email else "(not an address)"
-    reason = "wrong password" if known and known.active else "account disabled" if known else "no such account"
+    reason = (
+        "wrong password" if known and known.active else "account disabled" if known else "no such account"
+    )
     record(
         session,
         actor=origin,
@@ -242,7 +250,11 @@ def _set_password(session: Session, person: Person, password: str) -> None:
 
 def _set_active(session: Session, person: Person, *, active: bool, actor: Actor) -> None:
     person.active, person.session_epoch = active, person.session_epoch + 1
-    effect = "enabled {}: they may sign in again" if active else "disabled {}: they cannot sign in, their sessions ended"
+    effect = (
+        "enabled {}: they may sign in again"
+        if active
+        else "disabled {}: they cannot sign in, their sessions ended"
+    )
     record(
         session,
         actor=actor,
@@ -262,5 +274,10 @@ def _keep_an_administrator(session: Session, person: Person, field: str) -> None
 
 
 def _active_administrators(session: Session) -> Sequence[Person]:
-    query = select(Person).where(Person.active, Person.role == Role.ADMIN.value).order_by(Person.id).with_for_update()
+    query = (
+        select(Person)
+        .where(Person.active, Person.role == Role.ADMIN.value)
+        .order_by(Person.id)
+        .with_for_update()
+    )
     return session.scalars(query).all()

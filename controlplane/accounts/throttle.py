@@ -25,7 +25,9 @@ class TooManyAttempts(ControlPlaneError):  # noqa: N818 - the name reads as what
     def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
         minutes = -(-retry_after // 60)
-        super().__init__(f"Too many attempts. Try again in {minutes} {'minute' if minutes == 1 else 'minutes'}.")
+        super().__init__(
+            f"Too many attempts. Try again in {minutes} {'minute' if minutes == 1 else 'minutes'}."
+        )
 
 
 def take(session: Session, *, email: str, address: str) -> None:

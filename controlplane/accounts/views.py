@@ -43,7 +43,9 @@ def sign_in() -> ResponseReturnValue:
     onward = request.args.get("next")
     if signed_in_or_none() is not None:
         return redirect(safe_path(onward), 303)
-    return render_template("accounts/sign_in.html", form=fill({"next": onward}), signed_out="signed-out" in request.args)
+    return render_template(
+        "accounts/sign_in.html", form=fill({"next": onward}), signed_out="signed-out" in request.args
+    )
 
 
 @blueprint.post("/sign-in")
@@ -55,7 +57,9 @@ def sign_in_submit() -> ResponseReturnValue:
         return _sign_in_again(form, 422)
     given = form.value
     try:
-        person = services.sign_in(independent, email=given.email, password=given.password, origin=_anonymous())
+        person = services.sign_in(
+            independent, email=given.email, password=given.password, origin=_anonymous()
+        )
     except Refused as refusal:
         return _sign_in_again(form.refused(refusal), 422)
     except TooManyAttempts as wait:
@@ -224,7 +228,9 @@ def _person_page(person: Person, form: Parsed[RoleInput] | Parsed[PersonInput] |
     )
 
 
-def _sign_in_again(form: Parsed[SignInInput], status: int, *, retry_after: int | None = None) -> ResponseReturnValue:
+def _sign_in_again(
+    form: Parsed[SignInInput], status: int, *, retry_after: int | None = None
+) -> ResponseReturnValue:
     page = render_template("accounts/sign_in.html", form=form, signed_out=False)
     return page, status, {"Retry-After": str(retry_after)} if retry_after else {}
 

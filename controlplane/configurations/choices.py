@@ -1,7 +1,7 @@
 """What the edit form offers: models by provider, templates with their versions."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -41,31 +41,37 @@ class Choices:
     """Everything the form of one interaction's configuration lets one choose."""
 
     models: list[Group]
+    fallbacks: list[Group]
     templates: list[Group]
 
 
 def choices_for(session: Session, interaction: str, *, live: Entries) -> Choices:
     """The choices for an interaction; `live` tells which version of a template following it means today."""
+    models = list_models(session)
     return Choices(
-        models=_model_groups(list_models(session)),
+        models=_model_groups(models, _model_words),
+        fallbacks=_model_groups(models, lambda model: model.code),
         templates=_template_groups(session, interaction, live),
     )
 
 
-def _model_groups(models: Sequence[Model]) -> list[Group]:
-    providers = sorted({model.provider for model in models})
+def _model_groups(models: Sequence[Model], words: Callable[[Model], str]) -> list[Group]:
     return [
-        Group(provider, tuple(_model_option(model) for model in models if model.provider == provider))
-        for provider in providers
+        Group(provider, tuple(_model_option(model, words) for model in models if model.provider == provider))
+        for provider in sorted({model.provider for model in models})
     ]
 
 
-def _model_option(model: Model) -> Option:
-    prices = (model.input_price_per_million, model.output_price_per_million)
-    price = "price not known" if None in prices else f"${prices[0]:.6g} in, ${prices[1]:.6g} out"
+def _model_option(model: Model, words: Callable[[Model], str]) -> Option:
+    label = words(model) if model.active else f"{words(model)} · not active"
+    return Option(model.code, label, disabled=not model.active)
+
+
+def _model_words(model: Model) -> str:
     limits = f"{_short(model.context_window)} context, {_short(model.max_output_tokens)} out"
-    words = f"{model.code} · {limits} · {price}"
-    return Option(model.code, words if model.active else f"{words} · not active", disabled=not model.active)
+    prices = model.input_price_per_million, model.output_price_per_million
+    price = " / ".join(f"${each.normalize():f}" if each is not None else "not known" for each in prices)
+    return f"{model.code} · {limits} · {price}"
 
 
 def _short(tokens: int) -> str:

@@ -93,6 +93,7 @@ class Listing:
     rows: list[Row]
     total: int
     filters: Filters
+    anywhere: int  # how many there are whatever their state
     statuses: list[Choice]
     interactions: list[Choice]
     tiers: list[Choice]
@@ -124,6 +125,7 @@ def listing(rows: Iterable[Row], filters: Filters, *, everything: bool = False) 
         rows=found if everything else found[:PAGE_SIZE],
         total=len(found),
         filters=filters,
+        anywhere=counted["status"].total(),
         statuses=[
             Choice(state, state.label, counted["status"][state])
             for state in State

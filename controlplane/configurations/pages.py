@@ -1,9 +1,12 @@
 """What the pages of configurations need, asked of the database and put together; `page.py` holds the shapes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from controlplane.audit.models import AuditEvent
 from controlplane.configurations import live
 from controlplane.configurations.coverage import Source, coverage
 from controlplane.configurations.documents import place_of, settings_of
@@ -52,6 +55,7 @@ class VersionPage:
     configuration: Configuration
     place: Place
     version: ConfigurationVersion
+    document: Json
     newest: int
     settings: list[SettingRow]
     changed: list[DiffRow]
@@ -114,6 +118,7 @@ def version_page(
         configuration=configuration,
         place=place,
         version=version,
+        document=this,
         newest=configuration.versions[0].number,
         settings=setting_rows([Column("", "", number, live=False, document=this)]),
         changed=diff_rows(place.key, settings_of(before), this) if before else [],
@@ -133,6 +138,19 @@ def compare_page(configuration: Configuration, older: int | None, newer: int | N
     place = place_of(configuration)
     rows = diff_rows(place.key, settings_of(of), settings_of(to))
     return ComparePage(configuration, place, of, to, rows, numbers)
+
+
+def changes_of(session: Session, environment: str, place: Place, *, limit: int = 8) -> Sequence[AuditEvent]:
+    """What happened to a configuration and, in this environment, every release that touched its entry; newest first."""
+    releases = live.releases_of(session, environment, place.key)
+    here = or_(AuditEvent.environment.is_(None), AuditEvent.environment == environment)
+    query = select(AuditEvent).where(
+        or_(
+            (AuditEvent.object_kind == "configuration") & (AuditEvent.object_key == place.path) & here,
+            (AuditEvent.environment == environment) & AuditEvent.release.in_(releases),
+        )
+    )
+    return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(limit)).all()
 
 
 def standing_of(configuration: Configuration, entries: dict[str, Json]) -> Standing:

@@ -11,7 +11,7 @@ from controlplane.accounts.actor import Role
 from controlplane.configurations import choices, editing, live, pages, services
 from controlplane.configurations.checks import place_problems
 from controlplane.configurations.documents import place_of
-from controlplane.configurations.listing import Filters
+from controlplane.configurations.listing import Filters, Listing
 from controlplane.configurations.models import Configuration
 from controlplane.configurations.places import Place
 from controlplane.errors import Conflict, NotFound, Refused
@@ -67,7 +67,21 @@ def index(environment: str) -> str:
     """All configurations, as saved and as live here."""
     filters = Filters.read(request.args)
     page = pages.list_page(db_session(), environment, filters, everything="all" in request.args)
-    return render_template("configurations/index.html", page=page, form=fill(filters.query))
+    return render_template(
+        "configurations/index.html",
+        page=page,
+        form=fill(filters.query),
+        tabs=_state_tabs(page),
+        columns=_columns(filters),
+        options={
+            name: [(each.value, f"{each.label} ({each.count})") for each in offered]
+            for name, offered in (
+                ("interaction", page.interactions),
+                ("tier", page.tiers),
+                ("model", page.models),
+            )
+        },
+    )
 
 
 @at_place()
@@ -76,7 +90,14 @@ def show(environment: str, interaction: str, tier: str, tenant: str | None = Non
     """One configuration: what people get, what is saved, its versions and changes."""
     configuration = _configuration(interaction, tier, tenant)
     page = pages.show_page(db_session(), environment, configuration)
-    return render_template("configurations/show.html", page=page, editors=people_with(Role.EDITOR))
+    return render_template(
+        "configurations/show.html",
+        page=page,
+        who=_who(page),
+        changes=pages.changes_of(db_session(), environment, page.place),
+        all_changes_url=url_for("audit.index", object_kind="configuration", object_key=page.place.path),
+        editors=people_with(Role.EDITOR),
+    )
 
 
 @at_place("/versions/<int:number>")
@@ -257,6 +278,56 @@ def _saved(place: Place, number: int) -> ResponseReturnValue:
     return redirect(_url("show", place), 303)
 
 
+def _state_tabs(page: Listing) -> list[tuple[str, str, bool, int]]:
+    query: dict[str, Any] = {name: value for name, value in page.filters.query.items() if name != "status"}
+    tabs = [("All", url_for(".index", **query), not page.filters.status, page.anywhere)]
+    return tabs + [
+        (
+            each.label,
+            url_for(".index", **query, status=each.value),
+            page.filters.status == each.value,
+            each.count,
+        )
+        for each in page.statuses
+    ]
+
+
+def _columns(filters: Filters) -> list[str | dict[str, Any]]:
+    query: dict[str, Any] = dict(filters.active)
+
+    def sorting(label: str, by: str) -> dict[str, Any]:
+        order = "descending" if by == "changed" else "ascending"
+        return {
+            "label": label,
+            "sort_url": url_for(".index", **query, sort=by),
+            "sorted": order if filters.sort == by else None,
+        }
+
+    return [
+        sorting("Interaction", "interaction"),
+        "Tier",
+        sorting("Model", "model"),
+        "Template",
+        {"label": "Saved", "numeric": True},
+        "Live",
+        "State",
+        sorting("Last change", "changed"),
+    ]
+
+
+def _who(page: pages.Show) -> list[tuple[str, str | None]]:
+    """Whose calls end here, for the card that says so."""
+    place = page.place
+    others = ", ".join(page.reach.inherited_by)
+    return [
+        ("Interaction", place.interaction),
+        ("Tier", place.tier or "every tier without a row of its own"),
+        ("Tenant", place.tenant or "all without a row of their own"),
+        *([("Now, by default", others)] if others else []),
+        ("Shares count", f"{page.configuration.unit}s"),
+    ]
+
+
 def _edit_page(
     environment: str, configuration: Configuration, form: editing.Form, sent: editing.Submission | None = None
 ) -> str:
@@ -294,8 +365,13 @@ def _place_page(form: editing.Form) -> str:
     return render_template(
         "configurations/place.html",
         form=form,
-        interactions=[row.code for row in list_interactions(db_session())],
-        tiers=[(row.code, f"{row.name} ({row.code})") for row in list_tiers(db_session())],
+        options={
+            "interactions": [(row.code, row.code) for row in list_interactions(db_session())],
+            "tiers": [
+                (DEFAULT_TIER, "Default"),
+                *((row.code, f"{row.name} ({row.code})") for row in list_tiers(db_session())),
+            ],
+        },
     )
 
 

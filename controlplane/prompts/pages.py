@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from controlplane.prompts import services, textdiff, usage
@@ -126,7 +127,7 @@ def prompt_list(session: Session, environment: str, filters: Filters, *, drafts_
     used = usage.counts(session)
     latest = (
         select(PromptVersion)
-        .distinct(PromptVersion.prompt_code)
+        .ext(distinct_on(PromptVersion.prompt_code))
         .order_by(PromptVersion.prompt_code, PromptVersion.number.desc())
         .subquery()
     )

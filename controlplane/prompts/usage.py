@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import Select, column, select, table
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from controlplane.runtime.entries import ANY, DEFAULT_TIER, parse_key, prompt_key
@@ -140,7 +141,7 @@ def _latest_versions() -> Select[tuple[object, ...]]:
         )
         .join(_configuration_versions, _configuration_versions.c.configuration_id == _configurations.c.id)
         .where(_configurations.c.archived_at.is_(None))
-        .distinct(_configurations.c.id)
+        .ext(distinct_on(_configurations.c.id))
         .order_by(_configurations.c.id, _configuration_versions.c.number.desc())
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
@@ -16,7 +16,9 @@ from controlplane.prompts.models import Prompt
 from controlplane.prompts.pages import Filters, State
 from controlplane.prompts.preview import panel
 from controlplane.prompts.render_pool import RenderBusy, shared
-from controlplane.web.access import current_actor, requires
+from controlplane.prompts.usage import Use
+from controlplane.runtime.entries import DEFAULT_TIER
+from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session
 
@@ -58,7 +60,18 @@ def show(environment: str, code: str) -> str:
     draft = services.get_draft(session, code, actor=current_actor())
     found = pages.prompt_page(session, environment, code, draft)
     declared = services.declared_parameters(session, found.prompt.interaction)
-    return render_template("prompts/show.html", found=found, declared=declared)
+    return render_template(
+        "prompts/show.html",
+        found=found,
+        declared=declared,
+        editors=people_with(Role.EDITOR),
+        use_urls=[_configuration_url(use) for use in found.uses],
+        urls={
+            "unpublished": _url("releases.unpublished"),
+            "interaction": _url("registry.interaction", code=found.prompt.interaction),
+            "changes": _url("audit.index", object=f"prompt:{code}"),
+        },
+    )
 
 
 @blueprint.get("/<environment>/templates/<code>/versions/<int:number>")
@@ -95,6 +108,7 @@ def compare(environment: str, code: str) -> str:
         "prompts/compare.html",
         found=found,
         form=fill({"from": old.number, "to": new.number}),
+        versions=[(each.number, f"Version {each.number}") for each in found.prompt.versions],
         old=old,
         new=new,
         changes=changes,
@@ -111,7 +125,8 @@ def new(environment: str) -> str:
     """First choose the interaction; then write, beginning with a text that uses all its parameters."""
     session, interaction = db_session(), request.args.get("interaction")
     if not interaction:
-        return render_template("prompts/choose.html", interactions=pages.interaction_codes(session))
+        codes = [(code, code) for code in pages.interaction_codes(session)]
+        return render_template("prompts/choose.html", form=fill({}), interactions=codes)
     declared = services.declared_parameters(session, interaction)
     body = editing.skeleton(declared)
     start = {"code": interaction.lower(), "body": body} | values.examples(declared)
@@ -239,7 +254,8 @@ def autosave(environment: str, code: str) -> ResponseReturnValue:
     form: Form = parse(DraftInput, request.form)
     if form.value is None:
         abort(413)
-    return render_template("prompts/_draft_state.html", draft=_keep_draft(code, form.value))
+    state = render_template("prompts/_draft_state.html", draft=_keep_draft(code, form.value))
+    return state, {"HX-Trigger": "saved"}  # the leave guard counts from here
 
 
 # Archiving
@@ -280,6 +296,16 @@ def busy_page(error: RenderBusy) -> ResponseReturnValue:
     """Say when to come back; HTMX shows it as a notice and leaves the last preview where it is."""
     page = render_template("prompts/busy.html", message=str(error))
     return page, 429, _retry_after(error)
+
+
+def _url(endpoint: str, **values: Any) -> str | None:
+    """Return a page of a feature above this one, when the site has it."""
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
+
+
+def _configuration_url(use: Use) -> str | None:
+    place = {"interaction": use.interaction, "tier": use.tier or DEFAULT_TIER, "tenant": use.tenant}
+    return _url("configurations.show", **place)
 
 
 def _preview(interaction: str) -> str:

@@ -87,7 +87,7 @@ def bodies_of(session: Session, documents_by_key: Entries) -> dict[str, str]:
     """Return the bodies of all prompt texts that these entries name, by hash; one that does not exist is left out."""
     wanted = sorted(set(_body_hashes(documents_by_key)))
     query = select(PromptVersion.sha256, PromptVersion.body).where(PromptVersion.sha256.in_(wanted))
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _body_hashes(documents_by_key: Entries) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Turning a prompt and its values into text: one renderer for the editor's preview, for publishing and for production."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jinja2 import Template, meta, nodes
 
@@ -22,12 +22,31 @@ _FILENAME: Final = "<prompt>"
 class CompiledPrompt:
     """A prompt ready to be rendered any number of times, by any number of threads."""
 
-    __slots__ = ("program", "used")
+    __slots__ = ("names", "program")
 
-    def __init__(self, program: Template, used: Mapping[str, int]) -> None:
+    def __init__(self, program: Template, names: "Names") -> None:
         self.program = program
-        self.used = used
-        """The names it takes from outside, each with the line where it first stands."""
+        self.names = names
+
+    @property
+    def used(self) -> Mapping[str, int]:
+        """The names it may take from outside, each with the line where it first stands."""
+        return self.names.used
+
+
+class Names(NamedTuple):
+    """The names of a prompt: `used` may come from outside, `own` are set by the prompt itself before it reads them.
+
+    A name can be both: set inside an {% if %}, it comes from outside where the {% if %} was not taken.
+    """
+
+    used: dict[str, int]
+    own: frozenset[str]
+
+    def undeclared(self, declared: Sequence[Parameter]) -> tuple[str, ...]:
+        """Return the names that only a declaration could give a value, and that are not declared."""
+        known = {parameter.name for parameter in declared} | self.own
+        return tuple(name for name in self.used if name not in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +79,7 @@ def compile_prompt(source: str) -> CompiledPrompt:
     Takes a hundred times as long as a render, so it is done when a release is loaded and not when it is used.
     """
     tree = profile.check(source)
-    used = _used(tree)
+    names = _names(tree)
     for loop in tree.find_all(nodes.For):
         loop.iter = nodes.Filter(
             loop.iter, STEPS_FILTER, [], [], None, None, lineno=loop.iter.lineno, environment=ENVIRONMENT
@@ -73,12 +92,13 @@ def compile_prompt(source: str) -> CompiledPrompt:
         raise PromptProfileError(
             f"this cannot be compiled ({error})", getattr(error, "lineno", None)
         ) from None
-    return CompiledPrompt(program, used)
+    return CompiledPrompt(program, names)
 
 
 def used_variables(source: str) -> set[str]:
     """Return the names that a prompt takes from outside; raises `PromptProfileError`."""
-    return set(_used(profile.check(source)))
+    names = _names(profile.check(source))
+    return names.used.keys() - names.own
 
 
 def render(
@@ -95,7 +115,7 @@ def render(
     an error when printed. Values that are not declared are passed over, so that an application may be ahead of a release.
     """
     try:
-        _check_names(compiled.used, declared)
+        _check_names(compiled.names, declared)
         values = copy_values(parameters, declared)
         return _run(compiled.program, values)
     except ParameterError as error:
@@ -114,7 +134,7 @@ def preview(source: str, parameters: Mapping[str, object], declared: Sequence[Pa
     except PromptProfileError as error:
         return Preview(None, missing=missing, problem=Problem(error.message, error.line))
     names = [parameter.name for parameter in declared]
-    undeclared = tuple(name for name in compiled.used if name not in names)
+    undeclared = compiled.names.undeclared(declared)
     suggestions = {name: near for name in undeclared if (near := suggestion(name, names))}
     unused = tuple(name for name in names if name not in compiled.used)
     text, problem = None, None
@@ -125,30 +145,46 @@ def preview(source: str, parameters: Mapping[str, object], declared: Sequence[Pa
     return Preview(text, missing, unused, undeclared, suggestions, problem)
 
 
-def _used(tree: nodes.Template) -> dict[str, int]:
-    """Return the names from outside with their first lines, in the order of the text."""
+def _names(tree: nodes.Template) -> Names:
+    """Return the names from outside with their first lines in the order of the text, and those that are set first."""
     outside = meta.find_undeclared_variables(tree) - ENVIRONMENT.globals.keys()
-    lines: dict[str, int] = {}
-    for name in tree.find_all(nodes.Name):
-        if name.name in outside and name.ctx == "load":
-            lines[name.name] = min(name.lineno, lines.get(name.name, name.lineno))
-    return dict(sorted(lines.items(), key=lambda item: (item[1], item[0])))
+    used: dict[str, int] = {}
+    own: set[str] = set()
+    for name in _in_order(tree):
+        if name.ctx == "load" and name.name in outside:
+            used.setdefault(name.name, name.lineno)
+        elif name.ctx == "store" and name.name not in used:
+            own.add(name.name)
+    return Names(used, frozenset(own))
 
 
-def _check_names(used: Mapping[str, int], declared: Iterable[Parameter]) -> None:
-    names = [parameter.name for parameter in declared]
-    unknown = [name for name in used if name not in names]
-    if unknown:
-        first = unknown[0]
-        if first == "loop":
-            raise TemplateRenderError(
-                "loop is there only between {% for %} and {% endfor %}", line=used[first]
-            )
-        raise TemplateRenderError(
-            f"the interaction has no parameter {listed(unknown)}{closest(first, names)}",
-            line=used[first],
-            parameter=first,
-        )
+def _in_order(node: nodes.Node) -> Iterator[nodes.Name]:
+    """Yield the names as they are read and written: a value before the name that it is given to."""
+    if isinstance(node, nodes.Name):
+        yield node
+    children: Iterable[nodes.Node] = node.iter_child_nodes()
+    if isinstance(node, nodes.Assign):
+        children = [node.node, node.target]
+    elif isinstance(node, nodes.For):
+        children = [node.iter, node.target, *node.iter_child_nodes(exclude=["iter", "target"])]
+    elif isinstance(node, nodes.With):
+        children = [*node.values, *node.targets, *node.body]
+    for child in children:
+        yield from _in_order(child)
+
+
+def _check_names(names: Names, declared: Sequence[Parameter]) -> None:
+    undeclared = names.undeclared(declared)
+    if not undeclared:
+        return
+    first = undeclared[0]
+    line = names.used[first]
+    if first == "loop":
+        raise TemplateRenderError("loop is there only between {% for %} and {% endfor %}", line=line)
+    hint = closest(first, [parameter.name for parameter in declared])
+    raise TemplateRenderError(
+        f"the interaction has no parameter {listed(undeclared)}{hint}", line=line, parameter=first
+    )
 
 
 def _run(program: Template, values: dict[str, Any]) -> str:

@@ -137,6 +137,7 @@ class _Row(msgspec.Struct, frozen=True):
     baseline: _Choice
     starts: tuple[int, ...]
     owners: tuple[_Choice, ...]
+    single: bool
     prefix: bytes
 
 
@@ -212,7 +213,7 @@ def _order(request: Request) -> list[tuple[Reason, str]]:
 
 def _choose(row: _Row, request: Request, now: datetime) -> tuple[_Choice | None, Chosen, int | None]:
     baseline = row.baseline
-    if len(row.owners) == 1:
+    if row.single:
         return (baseline if baseline.counts(now) else None), Chosen.ONLY, None
     unit = _unit(row.configuration.unit, request)
     if not unit:
@@ -271,6 +272,7 @@ def _make_row(snapshot: Snapshot, key: object) -> _Row:
         baseline=choices[0],
         starts=tuple(start for start, _, _ in bands),
         owners=tuple(choices[place] for _, _, place in bands),
+        single=len(choices) == 1,
         prefix=configuration.hash_prefix,
     )
 

@@ -1,8 +1,8 @@
 """Who may see a page. Closed by default: a view without a marker is refused to everybody.
 
-    @blueprint.get("/models")
-    @requires(Role.VIEWER)
-    def models() -> str: ...
+@blueprint.get("/models")
+@requires(Role.VIEWER)
+def models() -> str: ...
 """
 
 import uuid
@@ -143,7 +143,9 @@ def people_with(role: Role, *, limit: int = 5) -> str:
     """Names of those who may, for "Needs Publisher. Ask: …"; the lowest sufficient role first."""
     sufficient = [each.value for each in Role if each.includes(role)]
     people = db_session().execute(
-        select(Person.name, Person.role).where(Person.active, Person.role.in_(sufficient)).order_by(Person.name, Person.id)
+        select(Person.name, Person.role)
+        .where(Person.active, Person.role.in_(sufficient))
+        .order_by(Person.name, Person.id)
     )
     names = [name for name, _ in sorted(people, key=lambda person: sufficient.index(person[1]))]
     return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

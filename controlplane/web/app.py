@@ -8,9 +8,18 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from controlplane.config import Settings
-from controlplane.web import access, csrf, delivery, environments, error_pages, filters, frame, unit_of_work
+from controlplane.web import (
+    access,
+    csrf,
+    delivery,
+    environments,
+    error_pages,
+    filters,
+    frame,
+    session,
+    unit_of_work,
+)
 from controlplane.web.extensions import cache, htmx
-from controlplane.web.session import ServerSessions
 from controlplane.web.unit_of_work import LazyEngine, SessionFactory
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -31,15 +40,17 @@ BLUEPRINTS = (
 
 def create_app(settings: Settings, *, sessions: SessionFactory | None = None) -> Flask:
     """The site. `sessions` makes database sessions; left out, they come from `settings.database_url`."""
-    app = Flask("controlplane", template_folder=str(PROJECT / "templates"), static_folder=str(PROJECT / "static"))
+    app = Flask(
+        "controlplane", template_folder=str(PROJECT / "templates"), static_folder=str(PROJECT / "static")
+    )
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = 2000
-    app.session_interface = ServerSessions(secure=settings.secure_cookies)
     register_templates(app)
     # The order is the order in which a request meets them; answers pass them the other way round.
     unit_of_work.register(app, sessions or LazyEngine(_database_url(settings)))
     delivery.register(app)
+    session.register(app, secure=settings.secure_cookies)
     csrf.register(app)
     access.register(app)
     environments.register(app)

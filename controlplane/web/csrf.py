@@ -22,7 +22,10 @@ def check_origin() -> None:
     site = request.headers.get("Sec-Fetch-Site")
     allowed = site in {"same-origin", "none"} if site is not None else _origin_is_ours()
     if not allowed:
-        abort(403, "The request did not come from a page of this site. Go back, load the page again and repeat it.")
+        abort(
+            403,
+            "The request did not come from a page of this site. Go back, load the page again and repeat it.",
+        )
 
 
 def _origin_is_ours() -> bool:

@@ -23,7 +23,18 @@ COOKIE = "environment"
 
 # First words of addresses: an environment of such a code could never be reached.
 RESERVED = frozenset(
-    {"_", "changes", "environments", "explain", "health", "healthz", "help", "interactions", "models", "notifications"}
+    {
+        "_",
+        "changes",
+        "environments",
+        "explain",
+        "health",
+        "healthz",
+        "help",
+        "interactions",
+        "models",
+        "notifications",
+    }
     | {"people", "search", "settings", "sign-in", "sign-out", "static", "tiers", "v1"}
 )
 

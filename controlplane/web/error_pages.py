@@ -79,7 +79,9 @@ def _refused(error: Refused) -> Answer:
 
 
 def _unavailable(error: Exception) -> Answer:
-    current_app.logger.error("request %s: the database does not answer: %s", g.get("request_id"), type(error).__name__)
+    current_app.logger.error(
+        "request %s: the database does not answer: %s", g.get("request_id"), type(error).__name__
+    )
     return error_page(503)
 
 
@@ -88,7 +90,9 @@ def _http(error: HTTPException) -> Answer | HTTPException:
     if 300 <= status < 400:
         return error  # werkzeug's redirect to the address with its slash
     if isinstance(error, InternalServerError):
-        current_app.logger.error("request %s failed: %s %s", g.get("request_id"), request.method, request.path)
+        current_app.logger.error(
+            "request %s failed: %s %s", g.get("request_id"), request.method, request.path
+        )
     # Werkzeug's own descriptions speak to programmers; only words given to abort() by us are shown.
     own = error.description if error.description != type(error).description and status < 500 else None
     page, code = error_page(status, own)[:2]

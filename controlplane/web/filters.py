@@ -4,7 +4,7 @@ import datetime as dt
 from decimal import Decimal
 
 from flask import Flask
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from controlplane.db import now
 from controlplane.runtime.bucketing import BUCKETS
@@ -12,7 +12,7 @@ from controlplane.runtime.bucketing import BUCKETS
 
 def register(app: Flask) -> None:
     """Make the filters known to Jinja."""
-    for each in (time_tag, exact_time, share, number, money, datetime_local):
+    for each in (time_tag, exact_time, share, number, money, datetime_local, breakable):
         app.jinja_env.filters[each.__name__] = each
 
 
@@ -83,7 +83,14 @@ def datetime_local(value: str | dt.datetime | None) -> str:
         return str(value)
     if moment.tzinfo is not None:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
-    return moment.isoformat(timespec="minutes" if moment.second == 0 and moment.microsecond == 0 else "seconds")
+    return moment.isoformat(
+        timespec="minutes" if moment.second == 0 and moment.microsecond == 0 else "seconds"
+    )
+
+
+def breakable(code: str) -> Markup:
+    """A long code that may be broken after an underscore, where people would."""
+    return Markup("_<wbr>").join(escape(part) for part in code.split("_"))
 
 
 def _iso(moment: dt.datetime) -> str:

@@ -1,9 +1,9 @@
 """From what a form sent to a checked value, or to words beside each field.
 
-    form = parse(ReasonInput, request.form)
-    form.value      the pydantic model, or None when something is wrong
-    form.errors     field name -> what to do about it ("" is the form as a whole)
-    form["reason"]  the Field a template macro takes: as typed, with its error
+form = parse(ReasonInput, request.form)
+form.value      the pydantic model, or None when something is wrong
+form.errors     field name -> what to do about it ("" is the form as a whole)
+form["reason"]  the Field a template macro takes: as typed, with its error
 """
 
 import datetime as dt
@@ -52,6 +52,12 @@ class Field:
     def value(self) -> str:
         """The first value, as typed."""
         return self.values[0] if self.values else ""
+
+    @property
+    def words(self) -> str:
+        """The name as the error summary says it: "max_tokens" is "Max tokens", row 0 is 1."""
+        parts = [str(int(part) + 1) if part.isdigit() else part for part in re.split(r"[._-]", self.name)]
+        return " ".join(parts).capitalize()
 
     def has(self, value: object) -> bool:
         """Whether this value was chosen."""
@@ -237,4 +243,5 @@ def _words(error: ErrorDetails) -> str:
         return str(own)
     if error["input"] is None:
         return _WORDS["missing"]
-    return _WORDS.get(error["type"], "This value cannot be used.").format(**error.get("ctx", {}))
+    bounds = {name: _text(bound) for name, bound in error.get("ctx", {}).items()}
+    return _WORDS.get(error["type"], "This value cannot be used.").format(**bounds)

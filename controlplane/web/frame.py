@@ -123,12 +123,21 @@ class Frame:
         if self.person is None:
             return []
         here = environments.current_environment()
-        counts = cast("Counts", current_app.config["NAVIGATION_COUNTS"])(db_session(), here.code) if here else {}
+        counts = (
+            cast("Counts", current_app.config["NAVIGATION_COUNTS"])(db_session(), here.code) if here else {}
+        )
         groups = [(None, WORK), ("Set-up", SETUP)]
         links = {place.endpoint: _url(place.endpoint) for _, places in groups for place in places}
         current = _nearest([url for url in links.values() if url])
         return [
-            Group(label, [_item(place, url, current, counts) for place in places if (url := links[place.endpoint]) and may(place.needs)])
+            Group(
+                label,
+                [
+                    _item(place, url, current, counts)
+                    for place in places
+                    if (url := links[place.endpoint]) and may(place.needs)
+                ],
+            )
             for label, places in groups
         ]
 
@@ -153,7 +162,10 @@ def chosen_theme() -> str | None:
 def _url(endpoint: str) -> str | None:
     if endpoint not in current_app.view_functions:
         return None
-    if current_app.url_map.is_endpoint_expecting(endpoint, "environment") and not environments.current_environment():
+    if (
+        current_app.url_map.is_endpoint_expecting(endpoint, "environment")
+        and not environments.current_environment()
+    ):
         return None
     return url_for(endpoint)
 

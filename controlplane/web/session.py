@@ -9,9 +9,10 @@ import secrets
 import uuid
 from typing import Any
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, session
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.datastructures import CallbackDict
 
 from controlplane.accounts.models import BrowserSession
@@ -27,7 +28,9 @@ TOUCH = dt.timedelta(minutes=1)
 class ServerSession(CallbackDict[str, Any], SessionMixin):
     """The mapping Flask and flask-login write into, and what has to happen to its row."""
 
-    def __init__(self, data: dict[str, Any] | None = None, *, token: str | None = None, stale: bool = False) -> None:
+    def __init__(
+        self, data: dict[str, Any] | None = None, *, token: str | None = None, stale: bool = False
+    ) -> None:
         def on_update(_session: CallbackDict[str, Any]) -> None:
             self.modified = True
 
@@ -35,6 +38,7 @@ class ServerSession(CallbackDict[str, Any], SessionMixin):
         self.token = token
         self.stale = stale
         self.replaces: str | None = None
+        self.unreadable: Exception | None = None
         self.modified = False
 
     def rotate(self) -> None:
@@ -47,6 +51,19 @@ class ServerSession(CallbackDict[str, Any], SessionMixin):
         """Whose session it is, out of flask-login's own key ("<person>:<epoch>")."""
         user_id = self.get("_user_id")
         return uuid.UUID(str(user_id).partition(":")[0]) if user_id else None
+
+
+def register(app: Flask, *, secure: bool) -> None:
+    """Keep sessions in the database."""
+    app.session_interface = ServerSessions(secure=secure)
+    app.before_request(_refuse_unreadable)
+
+
+def _refuse_unreadable() -> None:
+    """Flask opens the session before it can answer errors; so one that could not be read is reported here."""
+    unreadable: Exception | None = getattr(session, "unreadable", None)
+    if unreadable is not None:
+        raise unreadable
 
 
 class ServerSessions(SessionInterface):
@@ -62,19 +79,14 @@ class ServerSessions(SessionInterface):
         token = request.cookies.get(self.cookie_name)
         if not token or request.path == "/healthz" or request.path.startswith(f"{app.static_url_path}/"):
             return ServerSession()
-        with independent() as database:
-            row = database.execute(
-                select(BrowserSession.data, BrowserSession.seen_at).where(
-                    BrowserSession.token_sha256 == _digest(token),
-                    BrowserSession.seen_at > now() - IDLE,
-                    BrowserSession.created_at > now() - ABSOLUTE,
-                )
-            ).first()
-        if row is None:
-            return ServerSession()
-        return ServerSession(row.data, token=token, stale=row.seen_at < now() - TOUCH)
+        try:
+            return _read(token)
+        except (OperationalError, InterfaceError) as down:
+            empty = ServerSession()
+            empty.unreadable = down
+            return empty
 
-    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:  # noqa: ARG002
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:  # noqa: ARG002 - the interface
         """Bring the row up to the session. A request that failed leaves its session as it was."""
         assert isinstance(session, ServerSession)  # noqa: S101 - what open_session made
         if response.status_code >= 500:
@@ -85,16 +97,34 @@ class ServerSessions(SessionInterface):
             if session:
                 self._set_cookie(response, _create(session))
             elif session.replaces is not None:
-                response.delete_cookie(self.cookie_name, path="/", secure=self.secure, httponly=True, samesite="Lax")
+                response.delete_cookie(
+                    self.cookie_name, path="/", secure=self.secure, httponly=True, samesite="Lax"
+                )
         elif session.modified or session.stale:
             _update(session)
 
     def _set_cookie(self, response: Response, token: str) -> None:
-        response.set_cookie(self.cookie_name, token, path="/", secure=self.secure, httponly=True, samesite="Lax")
+        response.set_cookie(
+            self.cookie_name, token, path="/", secure=self.secure, httponly=True, samesite="Lax"
+        )
 
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _read(token: str) -> ServerSession:
+    with independent() as database:
+        row = database.execute(
+            select(BrowserSession.data, BrowserSession.seen_at).where(
+                BrowserSession.token_sha256 == _digest(token),
+                BrowserSession.seen_at > now() - IDLE,
+                BrowserSession.created_at > now() - ABSOLUTE,
+            )
+        ).first()
+    if row is None:
+        return ServerSession()
+    return ServerSession(row.data, token=token, stale=row.seen_at < now() - TOUCH)
 
 
 def _create(session: ServerSession) -> str:

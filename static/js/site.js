@@ -37,7 +37,10 @@ function say(words, tone = "good") {
 /* A share: the number is the field, range and presets fill it. Without script: only the number is shown. */
 function followNumber(number) {
   const range = $(`[data-range-for="${number.id}"]`);
-  if (range) range.value = number.value || range.min;
+  if (range) {
+    range.value = number.value || range.min;
+    range.style.setProperty("--filled", `${((range.value - range.min) / (range.max - range.min)) * 100}%`);
+  }
   for (const preset of $$(`[data-preset-for="${number.id}"]`)) {
     preset.setAttribute("aria-pressed", String(number.value !== "" && Number(preset.dataset.preset) === Number(number.value)));
   }

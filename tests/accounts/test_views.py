@@ -126,7 +126,9 @@ def test_the_database_does_not_hold_the_cookie(client_as: ClientAs, session: Ses
     assert str(row.person_id) == client.actor_id
 
 
-def test_tries_are_throttled_per_account_even_with_the_right_password(client: PageClient, session: Session) -> None:
+def test_tries_are_throttled_per_account_even_with_the_right_password(
+    client: PageClient, session: Session
+) -> None:
     add_person(session, Role.EDITOR)
     for _ in range(8):
         assert client.sign_in("editor@example.com", "wrong").status == 422
@@ -214,7 +216,11 @@ def test_changing_ones_password_keeps_this_session_and_ends_the_others(
 @pytest.mark.parametrize(
     ("given", "field", "message"),
     [
-        ({"current": "wrong", "new": "a" * 12, "again": "a" * 12}, "current", "This is not your present password."),
+        (
+            {"current": "wrong", "new": "a" * 12, "again": "a" * 12},
+            "current",
+            "This is not your present password.",
+        ),
         ({"current": PASSWORD, "new": "short", "again": "short"}, "new", "Use at least 12 characters."),
         ({"current": PASSWORD, "new": "a" * 12, "again": "b" * 12}, "again", "The two new passwords differ."),
         ({"current": "", "new": "a" * 12, "again": "a" * 12}, "current", "This is needed."),
@@ -239,7 +245,9 @@ def test_an_administrator_adds_a_person_who_can_sign_in_with_the_password_shown_
     admin = client_as("admin")
     form = admin.get("/settings/people/new")
     shown = admin.submit(
-        form, "/settings/people/new", {"name": "Ada Lovelace", "email": "ada@example.com", "role": "publisher"}
+        form,
+        "/settings/people/new",
+        {"name": "Ada Lovelace", "email": "ada@example.com", "role": "publisher"},
     )
     assert shown.status == 201
     password = shown.one("button", data_copy=shown.all("code")[0].text or "").get("data-copy") or ""
@@ -254,7 +262,11 @@ def test_an_administrator_adds_a_person_who_can_sign_in_with_the_password_shown_
     ("given", "field", "message"),
     [
         ({"name": " ", "email": "a@b"}, "name", "This is needed."),
-        ({"name": "A", "email": "not an address"}, "email", "Enter an e-mail address, such as ada@example.com."),
+        (
+            {"name": "A", "email": "not an address"},
+            "email",
+            "Enter an e-mail address, such as ada@example.com.",
+        ),
         ({"name": "A", "email": "ADMIN@example.com"}, "email", "Somebody has this address already."),
         (
             {"name": "A", "email": "a@b", "role": "emperor"},
@@ -272,7 +284,9 @@ def test_a_person_who_cannot_be_added_comes_back_as_typed(
     assert page.form("/settings/people/new")["email"] == given["email"]
 
 
-def test_a_change_of_role_ends_the_sessions_of_the_person(app: Flask, client_as: ClientAs, session: Session) -> None:
+def test_a_change_of_role_ends_the_sessions_of_the_person(
+    app: Flask, client_as: ClientAs, session: Session
+) -> None:
     editor = client_as("editor")
     admin = client_as("admin")
     page = admin.get(f"/settings/people/{editor.actor_id}")

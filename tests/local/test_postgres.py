@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 
@@ -27,8 +28,8 @@ signal.sigwait([signal.SIGTERM])
 """
 
 
-def test_a_fresh_directory_becomes_a_database_that_its_role_owns(postgres: Postgres) -> None:
-    with psycopg.connect(postgres.start()) as connection:
+def test_a_fresh_directory_becomes_a_database_that_its_role_owns(shared: Postgres) -> None:
+    with psycopg.connect(shared.start()) as connection:
         row = connection.execute(
             "SELECT current_user, current_database(), pg_get_userbyid(datdba), usesuper"
             " FROM pg_user, pg_database WHERE usename = current_user AND datname = current_database()"
@@ -37,8 +38,8 @@ def test_a_fresh_directory_becomes_a_database_that_its_role_owns(postgres: Postg
     assert row == ("controlplane", "controlplane", "controlplane", True)
 
 
-def test_text_is_utf8_and_folds_case_beyond_ascii(postgres: Postgres) -> None:
-    with psycopg.connect(postgres.start()) as connection:
+def test_text_is_utf8_and_folds_case_beyond_ascii(shared: Postgres) -> None:
+    with psycopg.connect(shared.start()) as connection:
         assert connection.execute("SELECT lower('ÄÖ'), getdatabaseencoding()").fetchone() == ("äö", "UTF8")
 
 
@@ -72,21 +73,21 @@ def test_stopping_does_not_wait_for_busy_sessions(postgres: Postgres) -> None:
     assert processes.working_in(postgres.data) == []
 
 
-def test_the_password_is_for_its_owner_alone_and_nobody_gets_in_without(postgres: Postgres) -> None:
-    url = postgres.start()
-    path = postgres.data.parent / "password"
+def test_the_password_is_for_its_owner_alone_and_nobody_gets_in_without(shared: Postgres) -> None:
+    url = shared.start()
+    path = shared.data.parent / "password"
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(url.replace(path.read_text(), "guess"))
 
 
-def test_starting_twice_gives_the_same_server(postgres: Postgres) -> None:
-    url = postgres.start()
-    pid = _postmaster(postgres)
+def test_starting_twice_gives_the_same_server(shared: Postgres) -> None:
+    url = shared.start()
+    pid = _postmaster(shared)
 
-    assert postgres.start() == url
-    assert _postmaster(postgres) == pid
+    assert shared.start() == url
+    assert _postmaster(shared) == pid
 
 
 def test_eight_processes_at_once_on_a_fresh_directory_share_one_server(directory: Path) -> None:
@@ -102,9 +103,9 @@ def test_eight_processes_at_once_on_a_fresh_directory_share_one_server(directory
             starter.wait()
 
 
-def test_a_borrower_leaves_the_server_to_its_owner(postgres: Postgres) -> None:
-    url = postgres.start()
-    borrower = Postgres(postgres.data.parent)
+def test_a_borrower_leaves_the_server_to_its_owner(shared: Postgres) -> None:
+    url = shared.start()
+    borrower = Postgres(shared.data.parent)
 
     assert borrower.start() == url
     borrower.stop()
@@ -128,8 +129,9 @@ def test_after_killing_everything_the_next_start_has_all_that_was_committed(dire
     owner = _start_elsewhere(directory)
     url = _first_line(owner)
     _write(url, 8)
-    for pid in (owner.pid, *processes.working_in((directory / "data").resolve())):
-        os.kill(pid, signal.SIGKILL)
+    for pid in (*processes.working_in((directory / "data").resolve()), owner.pid):
+        with suppress(ProcessLookupError):  # the helpers of a server go by themselves once it is gone
+            os.kill(pid, signal.SIGKILL)
     owner.wait()
 
     heir = Postgres(directory, fsync=False)
@@ -235,6 +237,16 @@ def directory(closed_to_nobody: Path) -> Iterator[Path]:
     yield directory
     data = (directory / "data").resolve()
     processes.end(lambda: processes.working_in(data), ((signal.SIGKILL, 5.0),))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Postgres]:
+    """A server for the tests that neither stop it nor break it."""
+    with tempfile.TemporaryDirectory(prefix="controlplane-test-") as name:
+        Path(name).chmod(0o755)
+        postgres = Postgres(Path(name) / "postgres", fsync=False)
+        yield postgres
+        postgres.stop()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
@@ -20,7 +21,8 @@ def emulator() -> Iterator[str]:
     """The address of an emulator that lives as long as the block."""
     server = make_server(0)
     # A connection for each request: one kept alive would outlast the test, and be reported as never closed.
-    server.RequestHandlerClass.protocol_version = "HTTP/1.0"
+    handler: Any = server.RequestHandlerClass
+    handler.protocol_version = "HTTP/1.0"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -43,9 +45,8 @@ def throttled(client: Any, operation: str, *, times: int) -> Iterator[list[str]]
         body = json.dumps(
             {"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}
         )
-        return AWSResponse(
-            request.url, 400, {"Content-Type": "application/x-amz-json-1.0"}, Body(body.encode())
-        )
+        headers: Any = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"})
+        return AWSResponse(request.url, 400, headers, Body(body.encode()))
 
     with hooked(client, f"before-send.dynamodb.{operation}", answer):
         yield asked

@@ -321,6 +321,7 @@ _BUSY_CODES = {
 @contextmanager
 def _failures(what: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as NoConnectionError
 
     try:
         yield
@@ -330,7 +331,7 @@ def _failures(what: str) -> Iterator[None]:
             raise _ConditionFailedError(code) from problem
         kind = StoreUnavailable if code in _BUSY_CODES else StoreError
         raise kind(f"cannot {what}: {code}") from problem
-    except (HTTPClientError, OSError) as problem:
+    except (HTTPClientError, NoConnectionError, OSError) as problem:
         raise StoreUnavailable(f"cannot {what}: {type(problem).__name__}") from problem
     except BotoCoreError as problem:  # no credentials, a request that was never sent, and their like
         raise StoreError(f"cannot {what}: {problem}") from problem

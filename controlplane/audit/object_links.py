@@ -1,0 +1,64 @@
+"""From what an event is about to the page where it lives."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import url_for
+from werkzeug.routing import BuildError
+
+from controlplane.audit.models import AuditEvent
+
+
+def object_url(event: AuditEvent, *, environment: str | None) -> str | None:
+    """The address of the event's object, or None when it has no page.
+
+    `environment` is the one to look at an object in that belongs to none.
+    """
+    maker = _MAKERS.get(event.object_kind)
+    where = event.environment or environment
+    if maker is None:
+        return None
+    try:
+        return maker(event.object_key, where)
+    except BuildError:
+        return None
+
+
+def release_url(event: AuditEvent) -> str | None:
+    """The address of the release that the event made."""
+    if event.release is None or event.environment is None:
+        return None
+    return _url("releases.show", environment=event.environment, number=event.release)
+
+
+def _url(endpoint: str, **values: Any) -> str | None:
+    return None if None in values.values() else url_for(endpoint, **values)
+
+
+def _configuration(key: str, environment: str | None) -> str | None:
+    interaction, tier, *tenant = key.split("/")
+    more = {"tenant": tenant[0]} if tenant else {}
+    return _url("configurations.show", environment=environment, interaction=interaction, tier=tier, **more)
+
+
+def _release(key: str, environment: str | None) -> str | None:
+    number = key.rpartition("/")[2]
+    return _url("releases.show", environment=environment, number=int(number)) if number.isdigit() else None
+
+
+def _rollout(key: str, environment: str | None) -> str | None:
+    return _url("rollouts.show", environment=environment, number=int(key)) if key.isdigit() else None
+
+
+_MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
+    "configuration": _configuration,
+    "release": _release,
+    "rollout": _rollout,
+    "gate": lambda key, environment: _url("rollouts.gate", environment=environment, interaction=key),
+    "prompt": lambda key, environment: _url("prompts.show", environment=environment, code=key),
+    "interaction": lambda key, _: _url("registry.interaction", code=key),
+    "model": lambda key, _: _url("registry.model", code=key),
+    "tier": lambda _key, _: _url("registry.tiers"),
+    "environment": lambda _key, _: _url("registry.environments"),
+    "person": lambda key, _: _url("accounts.person", person_id=key),
+}

@@ -1,0 +1,136 @@
+"""What the pages of the audit show, prepared: templates only put it in place."""
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from controlplane.audit.models import AuditEvent
+from controlplane.db import Json
+
+# A long text is compared line by line instead of being shown whole in a cell.
+_TEXT_FIELDS = frozenset({"body"})
+# Events whose before and after are whole documents keep them under paths as deep as this.
+_DEEPEST = 6
+
+
+@dataclass(frozen=True)
+class Line:
+    """One event in the list."""
+
+    id: str
+    at: dt.datetime
+    actor: str
+    initials: str
+    role: str
+    sentence: str
+    reason: str | None
+    environment: str | None
+    release: int | None
+    via: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Day:
+    """The events of one day (UTC), newest first."""
+
+    date: dt.date
+    lines: Sequence[Line]
+
+    @property
+    def words(self) -> str:
+        """As a heading: "Sunday 22 November 2026"."""
+        return f"{self.date:%A} {self.date.day} {self.date:%B %Y}"
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field before and after, as text; None is "not set"."""
+
+    key: str
+    field: str
+    before: str | None
+    after: str | None
+
+
+def line_of(event: AuditEvent) -> Line:
+    """One event as the list shows it."""
+    return Line(
+        id=event.id,
+        at=event.at,
+        actor=event.actor_name,
+        initials=initials(event.actor_name),
+        role=event.actor_role,
+        sentence=event.sentence,
+        reason=event.reason,
+        environment=event.environment,
+        release=event.release,
+        via=event.via,
+        tone=tone_of(event.action),
+    )
+
+
+def days_of(events: Sequence[AuditEvent]) -> list[Day]:
+    """Events under the day (UTC) on which they happened."""
+    return [
+        Day(date, [line_of(event) for event in on_day])
+        for date, on_day in groupby(events, key=lambda event: event.at.astimezone(dt.UTC).date())
+    ]
+
+
+def tone_of(action: str) -> str:
+    """How loud an event is: what takes something away from people is red, what puts something live is green."""
+    verb = action.rpartition(".")[2]
+    if verb in {"aborted", "refused", "disabled", "archived"}:
+        return "failed"
+    if verb in {"published", "rolled_back", "finished"}:
+        return "live"
+    return "rolling" if action.startswith(("rollout.", "gate.")) else "neutral"
+
+
+def initials(name: str) -> str:
+    """Two letters for the round sign before a line."""
+    words = [word for word in name.replace("@", " ").replace(".", " ").replace("-", " ").split() if word]
+    letters = [word[0] for word in words if word[0].isalnum()]
+    return "".join(letters[:2]).upper() or "?"
+
+
+def field_changes(before: Json | None, after: Json | None) -> list[FieldChange]:
+    """Every field that differs between the two, by its path; long texts are left to the text difference."""
+    old, new = _flat(before or {}), _flat(after or {})
+    return [
+        FieldChange("", path, _spell(old.get(path)), _spell(new.get(path)))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path) and path.rpartition(".")[2] not in _TEXT_FIELDS
+    ]
+
+
+def texts(before: Json | None, after: Json | None) -> tuple[str, str] | None:
+    """The old and the new text of an event that changed one, or None."""
+    old, new = (before or {}).get("body"), (after or {}).get("body")
+    if isinstance(old, str) or isinstance(new, str):
+        return (old if isinstance(old, str) else ""), (new if isinstance(new, str) else "")
+    return None
+
+
+def as_json(document: Json | None) -> str | None:
+    """A document as people read JSON."""
+    return None if document is None else json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+def _flat(value: Any, path: str = "", depth: int = 0) -> dict[str, Any]:
+    if isinstance(value, dict) and value and depth < _DEEPEST:
+        found: dict[str, Any] = {}
+        for key, inner in value.items():
+            found |= _flat(inner, f"{path}.{key}" if path else str(key), depth + 1)
+        return found
+    return {path: value} if path else {}
+
+
+def _spell(value: Any) -> str | None:
+    if value is None:
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

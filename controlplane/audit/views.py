@@ -1,0 +1,87 @@
+"""The pages of the record: every change, and one change for ever under its own address."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from controlplane.accounts.actor import Role
+from controlplane.audit import pages, queries
+from controlplane.audit.inputs import DATES, WORDS, asked_of
+from controlplane.audit.models import AuditEvent
+from controlplane.audit.object_links import object_url, release_url
+from controlplane.prompts import textdiff
+from controlplane.web.access import requires
+from controlplane.web.environments import current_environment, environments
+from controlplane.web.forms import fill
+from controlplane.web.unit_of_work import db_session
+
+blueprint = Blueprint("audit", __name__)
+
+
+@blueprint.get("/changes")
+@requires(Role.VIEWER)
+def index() -> str:
+    """The list, newest first, narrowed by what the address says."""
+    session = db_session()
+    asked = asked_of(request.args)
+    listed = queries.changes(session, asked.wanted, older_than=asked.older_than, newer_than=asked.newer_than)
+    return render_template(
+        "audit/index.html",
+        form=fill({name: request.args.get(name) for name in (*WORDS, *DATES)}),
+        asked=asked,
+        listed=listed,
+        days=pages.days_of(listed.events),
+        links=_links(listed.events),
+        options={
+            "actor": queries.known_actors(session),
+            "action": [(action, action) for action in queries.known_actions(session)],
+            "environment": [(each.code, each.name) for each in environments()],
+        },
+        newer_url=_turn("newer", listed.newer),
+        older_url=_turn("older", listed.older),
+    )
+
+
+@blueprint.get("/changes/<id>")
+@requires(Role.VIEWER)
+def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
+    """One change, with all that is known of it."""
+    session = db_session()
+    event = queries.get_event(session, id)
+    previous, following = queries.neighbours(session, event)
+    changed = pages.texts(event.before, event.after)
+    return render_template(
+        "audit/show.html",
+        event=event,
+        line=pages.line_of(event),
+        fields=pages.field_changes(event.before, event.after),
+        text=textdiff.lines(*changed) if changed else None,
+        before=pages.as_json(event.before),
+        after=pages.as_json(event.after),
+        object_link=object_url(event, environment=_environment_code()),
+        release_link=release_url(event),
+        object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
+        previous=previous,
+        following=following,
+    )
+
+
+def _links(events: Sequence[AuditEvent]) -> dict[str, tuple[str | None, str | None]]:
+    """For each event the address of its object and of its release."""
+    where = _environment_code()
+    return {event.id: (object_url(event, environment=where), release_url(event)) for event in events}
+
+
+def _environment_code() -> str | None:
+    here = current_environment()
+    return here.code if here else None
+
+
+def _turn(direction: str, cursor: int | None) -> str | None:
+    if cursor is None:
+        return None
+    turned: dict[str, Any] = {name: value for name, value in request.args.items() if name in (*WORDS, *DATES)}
+    turned[direction] = cursor
+    return url_for(".index", **turned)

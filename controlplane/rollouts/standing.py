@@ -1,0 +1,273 @@
+"""How rollouts stand: the story from their own table, everything else derived from the live entries.
+
+A release of any kind can take a rollout's variants out of the live entry, a rollback can bring them back. So a rollout
+runs exactly when the live entry has its two versions, whatever its row says; the row follows at the next move.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, Select, cast, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from controlplane.configurations.documents import place_of
+from controlplane.configurations.models import Configuration
+from controlplane.configurations.places import Place
+from controlplane.db import Json
+from controlplane.errors import NotFound
+from controlplane.releases.models import Release, ReleaseEntry
+from controlplane.rollouts.documents import share_of, versions_of
+from controlplane.rollouts.models import Rollout
+from controlplane.rollouts.ranges import share_words
+from controlplane.rollouts.wording import units_of
+from controlplane.runtime import canonical
+from controlplane.runtime.entries import ANY, DEFAULT_TIER
+
+
+_LARGEST = 2**31 - 1
+_Rows = Select[Rollout, Configuration, dt.datetime | None]
+
+
+class State(StrEnum):
+    """How a rollout stands."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    ABORTED = "aborted"
+
+    @property
+    def tone(self) -> str:
+        """The tone of its chip."""
+        return {"running": "rolling", "finished": "live", "aborted": "archived"}[self.value]
+
+    @property
+    def label(self) -> str:
+        """As on its chip."""
+        return {"running": "Rolling out", "finished": "Finished", "aborted": "Aborted"}[self.value]
+
+
+@dataclass(frozen=True)
+class Live:
+    """One live entry with the release that last touched it; without a document, the release that took it away, or 0."""
+
+    document: Json | None
+    release: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """One release that changed an entry: what it held from then on (None: it was taken away)."""
+
+    release: int
+    at: dt.datetime
+    by: str
+    document: Json | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One rollout as it stands, by what was and is live."""
+
+    rollout: Rollout
+    configuration: Configuration
+    state: State
+    first: Step  # the release that began it
+    last: Step  # the newest release that has both versions
+    end: Step | None  # the release after that, when it is over
+
+    @property
+    def number(self) -> int:
+        """Its number."""
+        return self.rollout.number
+
+    @property
+    def place(self) -> Place:
+        """The configuration it moves."""
+        return place_of(self.configuration)
+
+    @property
+    def running(self) -> bool:
+        """Whether the live entry has both versions."""
+        return self.state is State.RUNNING
+
+    @property
+    def document(self) -> Json:
+        """The entry with both versions, as it is or last was."""
+        return self.last.document or {}
+
+    @property
+    def share(self) -> int:
+        """The newer version's buckets, now or when it ended."""
+        return share_of(self.last.document, self.rollout.to_version)
+
+    @property
+    def units(self) -> str:
+        """What is bucketed, in the plural."""
+        return units_of(self.last.document)
+
+    @property
+    def label(self) -> str:
+        """The chip's words."""
+        return f"{self.state.label} {share_words(self.share)}" if self.running else self.state.label
+
+    @property
+    def sentence(self) -> str:
+        """What people get, or what became of it."""
+        newer, older = f"version {self.rollout.to_version}", f"version {self.rollout.from_version}"
+        if self.state is State.FINISHED:
+            return f"Finished: {newer} took over for everyone."
+        if self.state is State.ABORTED:
+            return f"Aborted at {share_words(self.share)}: nobody is on {newer} by this rollout."
+        return f"{newer.capitalize()} for {share_words(self.share)} of {self.units}, {older} for the rest."
+
+
+def live_entry(session: Session, environment: str, key: str) -> Live:
+    """One live entry with the release it is from: in one query, so that the two belong together."""
+    query = select(ReleaseEntry.document, ReleaseEntry.valid_from).where(
+        ReleaseEntry.environment == environment, ReleaseEntry.key == key, ReleaseEntry.valid_to.is_(None)
+    )
+    found = session.execute(query).one_or_none()
+    if found is not None:
+        return Live(canonical.loads(found.document), found.valid_from)
+    ended = select(func.max(ReleaseEntry.valid_to)).where(
+        ReleaseEntry.environment == environment, ReleaseEntry.key == key
+    )
+    return Live(None, session.scalar(ended) or 0)
+
+
+def get_standing(session: Session, environment: str, number: int) -> Standing:
+    """One rollout of an environment; raises `NotFound`."""
+    # An address may hold any number; one that fits no column names no rollout.
+    found = standings(session, environment, _rows(environment).where(Rollout.number == min(number, _LARGEST)))
+    if not found:
+        raise NotFound("rollout", number)
+    return found[0]
+
+
+def running(session: Session, environment: str) -> list[Standing]:
+    """The rollouts that run here, the latest first."""
+    several = func.jsonb_array_length(cast(ReleaseEntry.document, JSONB)["variants"]) > 1
+    query = _rows(environment).join(
+        ReleaseEntry,
+        (ReleaseEntry.environment == Rollout.environment)
+        & (ReleaseEntry.key == _key())
+        & ReleaseEntry.valid_to.is_(None),
+    )
+    return [each for each in standings(session, environment, query.where(several)) if each.running]
+
+
+def past(session: Session, environment: str, *, before: int | None = None, limit: int = 25) -> list[Standing]:
+    """Rollouts that are over, the latest first; `before` continues a list under this number."""
+    query = _rows(environment)
+    if before is not None:
+        query = query.where(Rollout.number < min(before, _LARGEST))
+    still = [each.number for each in running(session, environment)]
+    return standings(session, environment, query.where(Rollout.number.not_in(still)).limit(limit))
+
+
+def current(session: Session, environment: str, configuration: Configuration) -> Standing | None:
+    """The rollout that runs on a configuration, if one does."""
+    found = of_configuration(session, environment, configuration)
+    return next((each for each in found if each.running), None)
+
+
+def of_configuration(session: Session, environment: str, configuration: Configuration) -> list[Standing]:
+    """Every rollout a configuration has had here, the latest first."""
+    query = _rows(environment).where(Rollout.configuration_id == configuration.id)
+    return standings(session, environment, query)
+
+
+def standings(session: Session, environment: str, rows: _Rows) -> list[Standing]:
+    """How these rollouts stand: two queries more, however many they are."""
+    found = session.execute(rows.execution_options(populate_existing=True)).tuples().all()
+    keys = {place_of(configuration).key for _, configuration, _ in found}
+    histories = _histories(session, environment, keys)
+    each = (
+        _standing(rollout, configuration, histories[place_of(configuration).key], successor)
+        for rollout, configuration, successor in found
+    )
+    return [standing for standing in each if standing is not None]
+
+
+def _standing(
+    rollout: Rollout, configuration: Configuration, history: Sequence[Step], successor: dt.datetime | None
+) -> Standing | None:
+    both = (rollout.from_version, rollout.to_version)
+    steps = [
+        step
+        for step in history
+        if step.at >= rollout.started_at and (successor is None or step.at < successor)
+    ]
+    active = [place for place, step in enumerate(steps) if versions_of(step.document) == both]
+    if not active:
+        return None  # its first release is being made in this very transaction
+    end = next(iter(steps[active[-1] + 1 :]), None)
+    state = State.RUNNING
+    if end is not None:
+        finished = versions_of(end.document) == (rollout.to_version,)
+        state = State.FINISHED if finished else State.ABORTED
+    return Standing(rollout, configuration, state, steps[active[0]], steps[active[-1]], end)
+
+
+def _rows(environment: str) -> _Rows:
+    """Rollouts with their configurations, the latest first, and when the next one of the same two versions began."""
+    # A rollback can bring back the variants of an earlier rollout: they are then that one's again, not a later one's.
+    successor = (
+        select(
+            Rollout.number,
+            func.lead(Rollout.started_at)
+            .over(
+                partition_by=(Rollout.configuration_id, Rollout.from_version, Rollout.to_version),
+                order_by=Rollout.number,
+            )
+            .label("at"),
+        )
+        .where(Rollout.environment == environment)
+        .subquery()
+    )
+    return (
+        select(Rollout, Configuration, successor.c.at)
+        .join(Configuration, Configuration.id == Rollout.configuration_id)
+        .join(successor, successor.c.number == Rollout.number)
+        .order_by(Rollout.number.desc())
+    )
+
+
+def _key() -> ColumnElement[str]:
+    """The key of a configuration's entry, as `Place.key` makes it."""
+    return func.concat(
+        "configuration/",
+        Configuration.interaction,
+        "/",
+        func.coalesce(Configuration.tier, DEFAULT_TIER),
+        "/",
+        func.coalesce(Configuration.tenant, ANY),
+    )
+
+
+def _histories(session: Session, environment: str, keys: Iterable[str]) -> Mapping[str, list[Step]]:
+    """Every release that touched one of these keys, by key, in order."""
+    wanted = sorted(set(keys))
+    query = (
+        select(ReleaseEntry)
+        .where(ReleaseEntry.environment == environment, ReleaseEntry.key.in_(wanted))
+        .order_by(ReleaseEntry.key, ReleaseEntry.valid_from)
+    )
+    held: dict[str, dict[int, Json | None]] = {key: {} for key in wanted}
+    for entry in session.scalars(query.execution_options(populate_existing=True)):
+        documents = held[entry.key]
+        documents[entry.valid_from] = canonical.loads(entry.document)
+        if entry.valid_to is not None:
+            documents[entry.valid_to] = None  # until the next row says what came in its place
+    numbers = sorted({number for documents in held.values() for number in documents})
+    releases = select(Release.number, Release.created_at, Release.author_name).where(
+        Release.environment == environment, Release.number.in_(numbers)
+    )
+    made = {number: (at, by) for number, at, by in session.execute(releases)}
+    return {
+        key: [Step(number, *made[number], document) for number, document in sorted(documents.items())]
+        for key, documents in held.items()
+    }

@@ -1,0 +1,98 @@
+"""Moves in words: the sentences of the audit, and what a page says before a move. Pure."""
+
+from typing import Final
+
+from controlplane.configurations.wording import differences, sentence_of
+from controlplane.db import Json
+from controlplane.rollouts.ranges import share_words
+from controlplane.runtime.bucketing import BUCKETS
+
+UNITS: Final = {"user": "users", "tenant": "tenants", "conversation": "conversations"}
+# Counts of people come from what services report of themselves. A zero here would be taken for a measured one.
+HOW_MANY: Final = "How many {}: not known (no heartbeats yet)."
+
+
+def units_of(document: Json | None) -> str:
+    """What is bucketed, in the plural: "users"."""
+    kind = (document or {}).get("unit", "user")
+    return UNITS.get(kind, f"{kind}s")
+
+
+def settings_moved(before: Json, after: Json) -> str:
+    """What differs between two variants, in brackets; nothing when they have the same settings."""
+    changes = sentence_of(differences(before, after))
+    return f" ({changes})" if changes else ""
+
+
+def move_verb(before: int, after: int) -> str:
+    """The past of what a change of share is called."""
+    return "raised" if after > before else "lowered"
+
+
+def effect_sentence(before: int, after: int, *, baseline: int, candidate: int, units: str = "users") -> str:
+    """What setting the newer version's share from `before` to `after` would do."""
+    count = abs(after - before)
+    buckets = f"{count:,} of {BUCKETS:,} buckets move"
+    if after == before:
+        return f"Version {candidate} stays at {share_words(after)}: nobody moves."
+    if after > before:
+        head = f"Raising from {share_words(before)} to {share_words(after)}"
+        kept = f" Everyone on version {candidate} stays on it." if before else ""
+        words = f"{head}: {buckets} from version {baseline} to version {candidate}.{kept}"
+    else:
+        head = f"Lowering from {share_words(before)} to {share_words(after)}"
+        kept = f", those that came last. Everyone else on version {candidate} stays." if after else "."
+        words = f"{head}: {buckets} from version {candidate} back to version {baseline}{kept}"
+    return f"{words} {_edge(after, baseline, units)}{HOW_MANY.format(units)}"
+
+
+def _edge(after: int, baseline: int, units: str) -> str:
+    if after == BUCKETS:
+        return f"Calls without a {_one(units)} still get version {baseline} until the rollout is finished. "
+    if after == 0:
+        return "The rollout stays open: raising it again brings the same ones back. "
+    return ""
+
+
+def start_sentence(share: int, *, baseline: int, candidate: int, units: str = "users") -> str:
+    """What starting a rollout at this share would do."""
+    if share == 0:
+        return f"Version {candidate} goes live for nobody yet; everyone stays on version {baseline}."
+    words = f"{share:,} of {BUCKETS:,} buckets move from version {baseline} to version {candidate}."
+    return f"Starting at {share_words(share)}: {words} {HOW_MANY.format(units)}"
+
+
+def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
+    """What setting a gate from `before` to `after` would do."""
+    if after == before:
+        return f"The gate stays at {share_words(after)}: nobody moves."
+    verb = "Raising" if after > before else "Lowering"
+    where = (
+        "the legacy path to configuration lookup"
+        if after > before
+        else ("configuration lookup to the legacy path")
+    )
+    kept = " Everyone who is in stays in." if after > before > 0 else ""
+    words = f"{verb} from {share_words(before)} to {share_words(after)}"
+    return f"{words}: {abs(after - before):,} of {BUCKETS:,} buckets move from {where}.{kept} {HOW_MANY.format(units)}"
+
+
+def gate_effect(share: int) -> str:
+    """What a gate at this share does, for the end of a sentence."""
+    if share == BUCKETS:
+        return "every call goes through configuration lookup"
+    if share == 0:
+        return "every call takes the legacy path"
+    return "the rest take the legacy path"
+
+
+def gate_standing(share: int, units: str = "users") -> str:
+    """What a gate does now, in one sentence."""
+    if share in (0, BUCKETS):
+        effect = gate_effect(share)
+        return f"{effect[0].upper()}{effect[1:]}."
+    return f"{share_words(share)} of {units} go through configuration lookup, the rest take the legacy path."
+
+
+def _one(units: str) -> str:
+    return units.removesuffix("s")

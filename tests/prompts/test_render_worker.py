@@ -1,0 +1,246 @@
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controlplane.prompts.render_pool import RenderBusy, RenderPool
+from controlplane.runtime.entries import Parameter
+from controlplane.runtime.errors import ControlPlaneRuntimeError
+from controlplane.runtime.renderer import Preview, compile_prompt, preview, render
+
+DECLARED = (
+    Parameter(name="name", type="string", required=True, example="Ana"),
+    Parameter(name="goals", type="list", example=["Grow", "Rest"]),
+)
+VALUES = {"name": "Ana", "goals": ["Grow"]}
+
+# Passes the profile and every ceiling inside the renderer for as long as it can: only the clock ends it.
+ENDLESS = "{% for a in range(1000) %}" + "{% if a|tojson|length > 9 and 'x'|replace('x', 'y') %}z{% endif %}" * 300 + "{% endfor %}x"  # fmt: skip
+HOSTILE = {
+    "nested loops": "{% for a in range(1000) %}{% for b in range(1000) %}{% if a == b %}{% endif %}{% endfor %}{% endfor %}",
+    "loops that write": "{% for a in range(1000) %}{% for b in range(1000) %}" + "x" * 500 + "{% endfor %}{% endfor %}",
+    "three loops deep": "{% for a in range(9) %}{% for b in range(9) %}{% for c in range(9) %}{% endfor %}{% endfor %}{% endfor %}",
+    "a range without end": "{% for a in range(10 ** 12) %}{% endfor %}",
+    "a text a thousand million long": "{{ 'a' * 1000000000 }}",
+    "a list a thousand million long": "{{ ([1] * 1000000000)|length }}",
+    "folded while compiling": "{% if 9 ** 9 ** 9 ** 9 %}x{% endif %}",
+    "a number of a million digits": "{% set n = 99999999999 * 99999999999 * 99999999999 %}{{ n }}",
+    "padding": "{{ 'x'.ljust(999999999) }}",
+    "padding by a filter": "{{ 'x'|center(999999999) }}",
+    "padding by a format": "{{ '%999999999d' % 1 }}",
+    "padding by str.format": "{{ '{:>999999999}'.format(1) }}",
+    "doubling": "{% set a = 'x' %}" + "{% set a = a ~ a ~ a ~ a %}" * 40 + "{{ a }}",
+    "doubling lists": "{% set a = [1] %}" + "{% set a = a + a + a + a %}" * 40 + "{{ a|length }}",
+    "replacing": "{{ ('a' ~ 'b')|replace('', 'x' ~ 'y')|replace('', 'xxxxxxxxxxxxxxxxxxxxxxxx')|length }}" * 100,
+    "brackets": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+    "signs": "{{ " + "-" * 60000 + "1 }}",
+    "ifs": "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
+    "a long chain": "{{ name" + ".a" * 20000 + " }}",
+    "a long sum": "{{ 1" + " + 1" * 16000 + " }}",
+    "many names": "{{ " + "}}{{ ".join(f"n{i}" for i in range(7000)) + " }}",
+    "a macro that calls itself": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+    "a recursive loop": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+    "the classes of Python": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "classes by attr": "{{ ''|attr('__class__') }}",
+    "classes by format": "{{ '{0.__class__}'.format(name) }}",
+    "classes by format_map": "{{ '{a.__class__}'.format_map({'a': name}) }}",
+    "classes by an index": "{{ name['__class__'] }}",
+    "globals of a function": "{{ range.__globals__ }}",
+    "globals by lipsum": "{{ lipsum.__globals__['os'].environ }}",
+    "globals by cycler": "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "the template itself": "{{ self.__init__.__globals__ }}",
+    "a file": "{% include '/etc/passwd' %}",
+    "an import": "{% from 'os' import environ %}{{ environ }}",
+    "too long": "x" * 70_000,
+    "a broken character": '{{ "\\ud800" }}',
+    "a regular expression": "{{ ('a' ~ 'a')|wordwrap(1) }}",
+    "sorting what cannot be": "{{ [1, 'a', [2]]|sort }}",
+    "endless": ENDLESS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_template_is_answered_and_the_pool_still_serves(pool: RenderPool, source: str) -> None:
+    found = pool.preview(source, VALUES, DECLARED)
+    assert found.text is None or "class" not in found.text
+    assert found.problem is not None or len(found.text or "") < 300_000
+    assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"
+
+
+@pytest.mark.parametrize("name", ["the classes of Python", "classes by attr", "classes by format", "globals by lipsum", "globals by cycler", "a file", "folded while compiling", "nested loops"])  # fmt: skip
+def test_an_attack_is_refused(pool: RenderPool, name: str) -> None:
+    assert pool.preview(HOSTILE[name], VALUES, DECLARED).problem is not None
+    assert pool.check(HOSTILE[name], DECLARED) is not None
+
+
+def test_twenty_hostile_templates_at_once_do_not_wedge_the_pool(pool: RenderPool) -> None:
+    answers: list[Preview | RenderBusy] = []
+
+    def attack(_: int) -> None:
+        try:
+            answers.append(pool.preview(slow_source(), VALUES, DECLARED))
+        except RenderBusy as busy:
+            answers.append(busy)
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(attack, range(20)))
+    assert len(answers) == 20
+    assert all(isinstance(answer, RenderBusy) or answer.text is None for answer in answers)
+    assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"
+
+
+def slow_source() -> str:
+    """Text that the profile lets through and that keeps a processor busy until the clock ends it."""
+    inner = "{% if (name ~ b)|upper|lower|replace('1', '22')|length > 999 %}x{% endif %}" * 60
+    return "{% for a in range(900) %}{% for b in range(900) %}" + inner + "{% endfor %}{% endfor %}x"
+
+
+def test_a_job_beyond_the_queue_is_told_to_come_back() -> None:
+    pool = RenderPool(workers=1, queue=0)
+    started = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+
+        def occupy() -> None:
+            with pool._turn(1):
+                started.set()
+                release.wait(10)
+
+        release = threading.Event()
+        busy = threads.submit(occupy)
+        started.wait(10)
+        with pytest.raises(RenderBusy) as refusal:
+            pool.preview("x", {}, ())
+        assert refusal.value.retry_after > 0
+        release.set()
+        busy.result()
+    assert pool.preview("x", {}, ()).text == "x"
+    pool.close()
+
+
+def test_a_worker_that_died_is_replaced() -> None:
+    pool = RenderPool(workers=1)
+    assert pool.preview("x", {}, ()).text == "x"
+    (worker,) = pool._idle
+    worker._process.kill()
+    worker._process.wait()
+    assert pool.preview("y", {}, ()).text == "y"
+    pool.close()
+
+
+def test_a_worker_that_dies_at_work_costs_one_answer() -> None:
+    pool = RenderPool(workers=1)
+    pool.preview("x", {}, ())
+    (worker,) = pool._idle
+    os.kill(worker._process.pid, 19)  # stopped: it looks alive and never answers
+    assert pool.preview("y", {}, ()).problem is not None
+    assert pool.preview("z", {}, ()).text == "z"
+    pool.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_the_worker_has_an_empty_environment_and_no_open_files_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret@nowhere")
+    pool = RenderPool(workers=1)
+    pool.preview("x", {}, ())
+    (worker,) = pool._idle
+    process = Path(f"/proc/{worker._process.pid}")
+    assert process.joinpath("environ").read_bytes() == b""
+    assert sorted(each.name for each in process.joinpath("fd").iterdir()) == ["0", "1", "2"]
+    if os.geteuid() == 0:
+        (uids,) = [
+            line for line in process.joinpath("status").read_text().splitlines() if line.startswith("Uid")
+        ]
+        assert "0" not in uids.split()[1:]
+    pool.close()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
+def test_a_worker_ends_with_the_process_that_started_it() -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        pool = RenderPool(workers=1)
+        pool.preview("x", {}, ())
+        os.write(writer, str(pool._idle[0]._process.pid).encode())
+        os.kill(os.getpid(), 9)
+    os.close(writer)
+    pid = int(os.read(reader, 20))
+    os.close(reader)
+    os.waitpid(child, 0)
+    for _ in range(200):
+        if not running(pid):
+            return
+        threading.Event().wait(0.05)
+    pytest.fail("the worker outlived its parent by ten seconds")
+
+
+def running(pid: int) -> bool:
+    """Whether there is such a process; one that has ended and that nobody asked after does not count."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_forked_process_gets_workers_of_its_own() -> None:
+    pool = RenderPool(workers=1)
+    assert pool.preview("x", {}, ()).text == "x"
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        text = pool.preview("from the child", {}, ()).text or ""
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.close(writer)
+    assert os.read(reader, 100) == b"from the child"
+    os.close(reader)
+    os.waitpid(child, 0)
+    assert pool.preview("y", {}, ()).text == "y"
+    pool.close()
+
+
+def test_values_are_never_rendered(pool: RenderPool) -> None:
+    assert pool.preview("{{ name }}", {"name": "{{ 7 * 7 }}"}, DECLARED).text == "{{ 7 * 7 }}"
+
+
+def test_a_check_finds_what_fails_only_without_the_optional_parameters(pool: RenderPool) -> None:
+    assert pool.check("{{ name }}{% if goals %}{{ goals[0] }}{% endif %}", DECLARED) is None
+    problem = pool.check("{{ name }}\n{{ goals[0] }}", DECLARED)
+    assert problem is not None
+    assert problem.message.startswith("when no optional parameter is given, ")
+    assert problem.line == 2
+
+
+PARTS = st.sampled_from(
+    ["Hello ", "{{ name }}", "{{ nam }}", "{% for g in goals %}- {{ g }}\n{% endfor %}", "{% if goals %}x{% endif %}",
+     "{% if", "{{ goals|join(', ') }}", "{{ 1 // 0 }}", "é😀\u2028", "\n"]
+)  # fmt: skip
+TEXTS = st.lists(PARTS, max_size=6).map("".join)
+GIVEN = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.text("aé😀{<&'", max_size=5) | st.integers(0, 3),
+        "goals": st.lists(st.text("ab\n", max_size=3), max_size=3),
+    },
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(TEXTS, GIVEN)
+def test_the_worker_answers_what_the_runtime_renders(
+    pool: RenderPool, source: str, values: dict[str, object]
+) -> None:
+    found = pool.preview(source, values, DECLARED)
+    assert found == preview(source, values, DECLARED)
+    try:
+        expected = render(compile_prompt(source), values, DECLARED)
+    except ControlPlaneRuntimeError:
+        assert found.text is None
+    else:
+        assert (found.text or "").encode() == expected.encode()

@@ -1,0 +1,188 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
+
+from controlplane.releases.export import Outcome
+from controlplane.releases.worker import Worker, backoff
+from controlplane.runtime.stores import Pointer, ReleaseStore
+from controlplane.runtime.stores.memory import MemoryStore
+from tests.releases.changing import publish_saved, save_configuration, save_prompt
+from tests.releases.faults import FaultyStore, unavailable
+from tests.runtime.emulator import emulator, make_store
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class OneInTrouble(FaultyStore):
+    """The store, with one environment that it cannot serve."""
+
+    troubled = "production"
+
+    def read_pointer(self, environment: str) -> Pointer | None:
+        if environment == self.troubled:
+            unavailable()
+        return super().read_pointer(environment)
+
+
+def test_a_round_brings_every_environment_up_to_date(engine: Engine) -> None:
+    clock, store = Clock(), MemoryStore()
+    worker = Worker(engine, store, clock=clock)
+
+    assert worker.round() == {"production": Outcome.MOVED, "staging": Outcome.MOVED}
+    assert worker.round() == {}
+    clock.now += worker.pause()
+    assert worker.round() == {"production": Outcome.CURRENT, "staging": Outcome.CURRENT}
+
+
+def test_one_environment_in_trouble_does_not_hold_up_another(engine: Engine) -> None:
+    worker = Worker(engine, OneInTrouble(MemoryStore()), clock=Clock())
+
+    assert worker.round() == {"production": None, "staging": Outcome.MOVED}
+
+
+def test_what_fails_is_tried_again_later_and_later_but_a_publisher_is_not_kept_waiting(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controlplane.releases.worker.backoff", lambda failures: 10.0 * failures)
+    clock, store = Clock(), OneInTrouble(MemoryStore())
+    worker = Worker(engine, store, clock=clock)
+    worker.round()
+
+    clock.now += 9
+    assert "production" not in worker.round()
+    clock.now += 1
+    assert worker.round()["production"] is None
+    clock.now += 19
+    assert "production" not in worker.round()
+    store.troubled = "none"
+    assert worker.round(woken=["production"])["production"] is Outcome.MOVED
+
+
+def test_waiting_grows_to_a_bound_and_is_spread() -> None:
+    longest = [backoff(failures, chance=lambda: 1.0) for failures in range(1, 40)]
+
+    assert longest[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert max(longest) == 60.0
+    assert backoff(5, chance=lambda: 0.0) == 0.0
+    assert len({backoff(5) for _ in range(20)}) > 1
+
+
+def test_table_and_bucket_are_prepared_at_the_start_and_after_every_failure(engine: Engine) -> None:
+    prepared: list[int] = []
+    store = FaultyStore(MemoryStore())
+    worker = Worker(engine, store, prepare=lambda: prepared.append(1), clock=Clock())
+    worker.round()
+    worker.round(woken=["production", "staging"])
+    assert len(prepared) == 1
+
+    store.faults["before read_pointer"] = unavailable
+    worker.round(woken=["production"])
+    store.faults.clear()
+    worker.round(woken=["production"])
+
+    assert len(prepared) == 2
+
+
+# The program itself, on real parts
+
+
+@contextmanager
+def running(database_url: str, aws_url: str, name: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "AWS_ENDPOINT_URL": aws_url,
+        "CONTROLPLANE_TABLE": name,
+        "CONTROLPLANE_BUCKET": name,
+    }
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "controlplane.releases.worker"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with worker:
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "ready\n"
+            yield worker
+        finally:
+            worker.kill()
+
+
+def until(reached: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if reached():
+            return
+        time.sleep(0.1)
+    raise AssertionError("not reached within 30 s")
+
+
+def at(store: ReleaseStore, release: int) -> Callable[[], bool]:
+    def reached() -> bool:
+        pointer = store.read_pointer("production")
+        return pointer is not None and pointer.release == release
+
+    return reached
+
+
+def test_the_program_exports_survives_a_lost_connection_and_an_emptied_store_and_ends_when_told(
+    engine: Engine, database_url: str
+) -> None:
+    with emulator() as aws_url, running(database_url, aws_url, "of-worker") as worker:
+        store = make_store(aws_url, "of-worker")
+        until(at(store, 1))
+
+        with Session(engine) as session:
+            session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE 'LISTEN%'"
+                )
+            )
+            session.commit()
+            save_configuration(session, temperature=0.3)
+            publish_saved(session, "production")
+        until(at(store, 2))
+
+        store.dynamodb.delete_table(TableName="of-worker")
+        with Session(engine) as session:
+            save_prompt(session)
+            publish_saved(session, "production")
+        until(at(store, 3))
+
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(10) == 0
+
+
+def test_the_program_says_in_one_line_what_it_lacks() -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+
+    answer = subprocess.run(
+        [sys.executable, "-m", "controlplane.releases.worker"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("DATABASE_URL is not set")
+    assert answer.stderr.count("\n") == 1
