@@ -1,6 +1,7 @@
 """Signing in and out, one's own profile, and the people who may sign in."""
 
 import uuid
+from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -44,7 +45,7 @@ def sign_in() -> ResponseReturnValue:
     if signed_in_or_none() is not None:
         return redirect(safe_path(onward), 303)
     return render_template(
-        "accounts/sign_in.html", form=fill({"next": onward}), signed_out="signed-out" in request.args
+        "accounts/sign_in.html", form=fill({"next": onward}), signed_out="signed_out" in request.args
     )
 
 
@@ -76,7 +77,7 @@ def sign_out() -> ResponseReturnValue:
     """End the session here and in the database."""
     services.sign_out(db_session(), actor=current_actor(), email=signed_in().email)
     _server_session().rotate()
-    return redirect(url_for(".sign_in", **{"signed-out": ""}), 303)
+    return redirect(url_for(".sign_in", signed_out=""), 303)
 
 
 @blueprint.post("/settings/theme")
@@ -216,7 +217,7 @@ def _show_password(person: Person, password: str) -> ResponseReturnValue:
     return render_template("accounts/one_time_password.html", person=person, password=password), 201
 
 
-def _person_page(person: Person, form: Parsed[RoleInput] | Parsed[PersonInput] | None = None) -> str:
+def _person_page(person: Person, form: Parsed[Any] | None = None) -> str:
     return render_template(
         "accounts/person.html",
         person=person,
@@ -238,7 +239,7 @@ def _sign_in_again(
 def _begin_session(person: Person) -> None:
     """A new id and nothing of the old session: an id planted before sign-in is worth nothing after it."""
     _server_session().rotate()
-    login_user(SignedIn(person))
+    login_user(SignedIn(person))  # type: ignore[no-untyped-call]
 
 
 def _server_session() -> ServerSession:

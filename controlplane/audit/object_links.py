@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import url_for
-from werkzeug.routing import BuildError
 
 from controlplane.audit.models import AuditEvent
 
@@ -14,14 +13,13 @@ def object_url(event: AuditEvent, *, environment: str | None) -> str | None:
 
     `environment` is the one to look at an object in that belongs to none.
     """
-    maker = _MAKERS.get(event.object_kind)
-    where = event.environment or environment
-    if maker is None:
-        return None
-    try:
-        return maker(event.object_key, where)
-    except BuildError:
-        return None
+    return link_to(event.object_kind, event.object_key, environment=event.environment or environment)
+
+
+def link_to(object_kind: str, object_key: str, *, environment: str | None) -> str | None:
+    """The address of an object by its kind and key, as the audit names it; None when it has no page."""
+    maker = _MAKERS.get(object_kind)
+    return maker(object_key, environment) if maker else None
 
 
 def release_url(event: AuditEvent) -> str | None:

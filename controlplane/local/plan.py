@@ -29,8 +29,8 @@ class Child:
 class Plan:
     """Everything to start, in order: the parts below, then what prepares them, then the programs on top.
 
-    `environment` is what everybody is told (None: must not be told); `prepare` runs once and to its end; `first_data` likewise, is told who is
-    to be the first administrator, and says on its last line, in JSON, whether it made them.
+    `environment` is what everybody is told (None: must not be told); `prepare` runs once and to its
+    end, is told who is to be the first administrator, and says on its last line, in JSON, whether it made them.
     """
 
     environment: Mapping[str, str | None]
@@ -38,7 +38,6 @@ class Plan:
     embedded_postgres: bool
     emulator: Child | None
     prepare: tuple[str, ...]
-    first_data: tuple[str, ...]
     children: tuple[Child, ...]
 
 
@@ -60,8 +59,7 @@ def plan_for(settings: Settings, environment: Mapping[str, str]) -> Plan:
         ports={"PORT": settings.port, "RUNTIME_PORT": settings.runtime_port},
         embedded_postgres=settings.database_url is None,
         emulator=emulator,
-        prepare=module("controlplane.web.cli", "migrate"),
-        first_data=module("controlplane.web.cli", "first-data"),
+        prepare=module("controlplane.local.prepare"),
         children=(
             Child("worker", module("controlplane.releases.worker")),
             Child("web", web(settings.port), f"http://{HOST}:{settings.port}/healthz"),
@@ -86,6 +84,7 @@ def web(port: int) -> tuple[str, ...]:
         "gunicorn",
         *("app:app", "--chdir", str(PROJECT), "--bind", f"{HOST}:{port}"),
         *("--worker-class", "gthread", "--workers", "2", "--threads", "32", "--graceful-timeout", "3"),
+        "--preload",  # import once, not once in each worker; engines and pools are made after forking
         *("--worker-tmp-dir", str(heartbeat), "--no-control-socket"),
     )
 

@@ -25,6 +25,7 @@ from controlplane.local.postgres import Postgres, PostgresError
 _MARK = "CONTROLPLANE_SUPERVISED"  # tells the children of a home from all other processes, after a crash
 _READY_SECONDS = 90.0
 _GRACE_SECONDS = 3.4  # a little over the web server's own; with the rest, everything ends within five seconds
+_EMULATOR_SECONDS = 0.5  # it keeps nothing that could be lost
 _TICK_SECONDS = 0.1
 
 
@@ -62,7 +63,7 @@ class Supervisor:
         self._plan = plan
         self._home = settings.home
         self._logs = settings.home / "logs"
-        secret = {"ADMIN_EMAIL": None, "ADMIN_PASSWORD": None}  # for first data alone
+        secret = {"ADMIN_EMAIL": None, "ADMIN_PASSWORD": None}  # for the preparation alone
         self._environment = told(environment, {**plan.environment, **secret, _MARK: str(settings.home)})
         self._lock = addresses.home_lock(settings.home)
         self._postgres = Postgres(settings.home / "postgres", log=self._logs / "postgres.log")
@@ -154,24 +155,19 @@ class Supervisor:
             self._environment["DATABASE_URL"] = self._postgres.start()
 
     def _prepare(self) -> None:
-        self._say("Bringing the database up to date …")
-        self._complete("prepare", self._plan.prepare, self._environment)
-        self._say("Loading first data …")
+        self._say("Preparing the database …")
         made_up = self._settings.admin_password is None
         email = self._settings.admin_email or FIRST_ADMINISTRATOR
         password = self._settings.admin_password or secrets.token_urlsafe(12)
-        said = self._complete(
-            "first-data",
-            self._plan.first_data,
-            {**self._environment, "ADMIN_EMAIL": email, "ADMIN_PASSWORD": password},
-        )
+        administrator = {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password}
+        said = self._complete("prepare", self._plan.prepare, {**self._environment, **administrator})
         try:
             answer = json.loads(said.splitlines()[-1])
             self._sign_in = SignIn(
                 answer["email"], password, made_up=made_up, created=answer["created_admin"]
             )
         except (IndexError, ValueError, KeyError) as error:
-            raise StartError(f"first data did not say who may sign in, but {said!r}.") from error
+            raise StartError(f"the preparation did not say who may sign in, but {said!r}.") from error
 
     def _complete(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> str:
         """Run a program to its end and return what it printed; its complaints go to its log."""
@@ -258,16 +254,26 @@ class Supervisor:
             print(f"\nThe first administrator was made: {self._sign_in}", flush=True)
         if self._step is not None:
             kill_group(self._step)
-        for running in self._running:
-            running.ask_to_end()
-        deadline = time.monotonic() + _GRACE_SECONDS
-        for running in self._running:
-            running.wait(deadline)
+        # The emulator last but one: a worker whose store has gone would go on trying to reach it.
+        _end(
+            [running for running in self._running if running.child is not self._plan.emulator], _GRACE_SECONDS
+        )
+        _end(
+            [running for running in self._running if running.child is self._plan.emulator], _EMULATOR_SECONDS
+        )
         self._postgres.stop()
         if self._lock.held:
             addresses.remove(self._home)
             self._end_leftovers()
             self._lock.drop()
+
+
+def _end(running: Sequence[Running], grace: float) -> None:
+    for each in running:
+        each.ask_to_end()
+    deadline = time.monotonic() + grace
+    for each in running:
+        each.wait(deadline)
 
 
 def _obituary(running: Running, how: str) -> str:

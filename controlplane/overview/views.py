@@ -37,7 +37,7 @@ def show(environment: str) -> str:
         page=page,
         note=cell_note,
         changes=page.changes,
-        all_changes_url=url_for("audit.index", environment=environment),
+        all_changes_url=None,
     )
 
 

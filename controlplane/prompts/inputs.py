@@ -41,3 +41,7 @@ class ReasonInput(BaseModel):
     """Why something is archived or restored."""
 
     reason: Reason
+
+
+class AsTyped(BaseModel):
+    """A form that is only shown again, with its preview: nothing in it is checked."""

@@ -5,13 +5,12 @@ from typing import Any
 
 from flask import Blueprint, abort, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, Refused
 from controlplane.prompts import editing, pages, services, textdiff, usage, values
 from controlplane.prompts.editing import Editor
-from controlplane.prompts.inputs import DraftInput, NewPromptInput, ReasonInput, VersionInput
+from controlplane.prompts.inputs import AsTyped, DraftInput, NewPromptInput, ReasonInput, VersionInput
 from controlplane.prompts.models import Prompt
 from controlplane.prompts.pages import Filters, State
 from controlplane.prompts.preview import panel
@@ -137,7 +136,7 @@ def new(environment: str) -> str:
 @requires(Role.EDITOR)
 def preview_new_page(environment: str) -> str:
     """The same page with the preview of what was typed; what the live preview does, without script."""
-    return _new_page(parse(BaseModel, request.form), request.form.get("interaction", ""))
+    return _new_page(parse(AsTyped, request.form), request.form.get("interaction", ""))
 
 
 @blueprint.post("/<environment>/templates/new")
@@ -183,7 +182,7 @@ def edit(environment: str, code: str) -> str:
 @requires(Role.EDITOR)
 def preview_page(environment: str, code: str) -> str:
     """The same page with the preview of what was typed; what the live preview does, without script."""
-    return _editor_page(services.get_prompt(db_session(), code), parse(BaseModel, request.form))
+    return _editor_page(services.get_prompt(db_session(), code), parse(AsTyped, request.form))
 
 
 @blueprint.post("/<environment>/templates/<code>/versions")

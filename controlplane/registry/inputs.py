@@ -1,7 +1,9 @@
 """What people, the API and first data may send for the registry; checked once, all errors together."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
 
@@ -65,8 +67,16 @@ RESERVED_ENVIRONMENTS: Final = frozenset(
 # A tier of this name would be taken for "no tier" in keys and addresses.
 RESERVED_TIERS: Final = frozenset({"default"})
 MODEL_PARAMETERS: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+CAPABILITIES: Final = ("chat", "streaming", "tools", "vision")
 PROVIDERS: Final = ("bedrock", "openai", "anthropic", "echo")
 MOST_PARAMETERS: Final = 40
+_SPELLED: Final = defaultdict(
+    lambda: "null",
+    number="72",
+    boolean="true",
+    list='["Candour", "Craft"]',
+    object='{"purpose": "Help small firms grow"}',
+)
 MOST_TOKENS: Final = 100_000_000
 
 
@@ -180,6 +190,22 @@ class ParameterInput(_Input):
     description: Line = ""
     example: Any = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _example_from_a_form(cls, given: Any) -> Any:
+        """Read an example that came as text, as from a form, as JSON, unless text is what is wanted."""
+        if not isinstance(given, dict) or given.get("type") in ("string", "text", None):
+            return given
+        example = given.get("example")
+        if not isinstance(example, str):
+            return given
+        try:
+            return given | {"example": json.loads(example)}
+        except (ValueError, RecursionError):
+            raise FieldError(
+                "example", f"Write the {given['type']} as JSON, for example {_SPELLED[given['type']]}."
+            ) from None
+
     @model_validator(mode="after")
     def _example_is_of_the_type(self) -> "ParameterInput":
         if self.type not in PARAMETER_TYPES:
@@ -205,6 +231,20 @@ class InteractionInput(_Input):
         if twice:
             raise FieldError("parameters", f"Two parameters are called {twice}.")
         return self
+
+
+class ReasonInput(_Input):
+    """Why something is archived or brought back."""
+
+    reason: Annotated[Line, Field(min_length=3)]
+
+
+def spell_example(parameter: Mapping[str, Any]) -> str:
+    """An example as a form shows it: text as it is, all else as JSON."""
+    example = parameter.get("example")
+    if example is None:
+        return ""
+    return example if isinstance(example, str) else json.dumps(example, ensure_ascii=False)
 
 
 def _first_repeated(names: Sequence[str]) -> str | None:

@@ -105,6 +105,7 @@ def update(
         raise Refused(
             {"code": "A code is for ever: entries, audit and application code know the object by it."}
         )
+    _keep_prompts_whole(session, row, given)
     before = fields_of(row)
     for name, value in given.items():
         setattr(row, name, value)
@@ -153,6 +154,18 @@ def restore(session: Session, row: Row, *, reason: str | None = None, actor: Act
 def uses_of(session: Session, row: Row) -> list[usage.Use]:
     """Where the row is in use, saved or live."""
     return _USES[KINDS[type(row)]](session, row.code)
+
+
+def _keep_prompts_whole(session: Session, row: Row, given: Json) -> None:
+    """Refuse a declaration that takes away what a saved prompt uses: it could not be rendered any more."""
+    if not isinstance(row, Interaction):
+        return
+    declared = [parameter["name"] for parameter in given["parameters"]]
+    broken = usage.prompts_left_without(session, row.code, declared)
+    if broken:
+        raise Refused(
+            {"parameters": f"Still in use: {'; '.join(broken)}. Save those templates without them first."}
+        )
 
 
 def _select(kind: type[Row], archived: bool) -> Any:  # noqa: FBT001 - private, and named at each call

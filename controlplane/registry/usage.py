@@ -3,10 +3,13 @@
 Both what is saved and what is live count; a live use may outlast the saved one until the next publish.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from controlplane.runtime.renderer import used_variables
 
 
 @dataclass(frozen=True, order=True)
@@ -20,7 +23,8 @@ class Use:
     @property
     def words(self) -> str:
         """As in a list of reasons."""
-        place = f"{self.object_kind} {self.object_key.replace('/', ' · ')}"
+        kind = "template" if self.object_kind == "prompt" else self.object_kind
+        place = f"{kind} {self.object_key.replace('/', ' · ')}"
         return f"{place} (live in {self.environment})" if self.environment else place
 
 
@@ -76,6 +80,25 @@ def uses_of_environment(session: Session, code: str) -> list[Use]:
         text("SELECT max(number) FROM releases WHERE environment = :code"), {"code": code}
     )
     return [Use("release", str(latest), code)] if latest else []
+
+
+def prompts_left_without(session: Session, interaction: str, declared: Collection[str]) -> list[str]:
+    """What saved prompts of the interaction use that `declared` does not hold, in words; one for each prompt."""
+    rows = session.execute(
+        text(
+            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, version.body "
+            "FROM prompts AS prompt JOIN prompt_versions AS version ON version.prompt_code = prompt.code "
+            "WHERE prompt.interaction = :code AND prompt.archived_at IS NULL "
+            "ORDER BY prompt.code, version.number DESC"
+        ),
+        {"code": interaction},
+    )
+    missing = [(row, sorted(used_variables(row.body) - set(declared))) for row in rows]
+    return [
+        f"template {row.code} (version {row.number}) uses {', '.join(names)}"
+        for row, names in missing
+        if names
+    ]
 
 
 def _configurations(session: Session, kind: str, code: str) -> list[Use]:

@@ -75,6 +75,11 @@ def same(left: object, right: object) -> bool:
     return _encode(left) == _encode(right) or canonical.dumps(left) == canonical.dumps(right)
 
 
+def digest_of(document: Document | None) -> str:
+    """Return by what a form knows again which document it showed; there being none has a digest as well."""
+    return "none" if document is None else canonical.digest(canonical.dumps(document))
+
+
 # Screens put first what people change most often; a key that is none of these comes last.
 _ORDER: Final = {kind: place for place, kind in enumerate(("configuration", "gate", "prompt"))}
 

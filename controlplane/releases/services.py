@@ -19,7 +19,7 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry.models import Environment
 from controlplane.releases import words
 from controlplane.releases.compose import Document, Entries, compose
-from controlplane.releases.diff import EntryChange, diff
+from controlplane.releases.diff import EntryChange, diff, digest_of
 from controlplane.releases.history import get_release
 from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.releases.saved import bodies_of, live_entries, saved_entries
@@ -92,6 +92,41 @@ def publish(
         source_name=source_name,
         base=base,
         told=told,
+    )
+
+
+def publish_saved(
+    session: Session,
+    environment: str,
+    *,
+    keys: Iterable[str],
+    seen: Mapping[str, str],
+    reason: str,
+    actor: Actor,
+    base: int,
+) -> Release:
+    """Publish the chosen keys as they are saved, if that is still what the chooser saw.
+
+    `seen` has for each key the `diff.digest_of` what the page showed: nothing goes live that nobody looked at.
+    """
+    actor.require(Role.PUBLISHER)
+    lock_environment(session, environment)
+    source, _ = saved_entries(session, environment)
+    chosen = list(keys)
+    newer = [words.entry_name(key) for key in chosen if seen.get(key) != digest_of(source.get(key))]
+    if newer:
+        raise Conflict(
+            f"Saved again since you opened this page: {', '.join(newer)}. Nothing was published; look at it once more."
+        )
+    return publish(
+        session,
+        environment,
+        source=source,
+        keys=chosen,
+        reason=reason,
+        actor=actor,
+        source_name="saved",
+        base=base,
     )
 
 

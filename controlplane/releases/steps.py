@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, Select, func, select, update
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -65,6 +65,11 @@ class Export:
     by: int | None
 
     @property
+    def is_told(self) -> bool:
+        """Whether every step is told of as done."""
+        return [step.state for step in self.steps] == [State.DONE] * len(Step)
+
+    @property
     def moving(self) -> bool:
         """Whether something may still happen to it: a page that shows it should look again."""
         return self.state in {State.WAITING, State.RUNNING, State.FAILED}
@@ -72,35 +77,43 @@ class Export:
 
 def export_of(session: Session, environment: str, number: int) -> Export:
     """Return how far a release has come."""
-    steps = _steps(session, environment, number)
-    states = {step.step: step for step in steps}
-    pointer = states.get(Step.POINTER)
+    return exports_of(session, environment, [number])[number]
+
+
+def exports_of(session: Session, environment: str, numbers: Sequence[int]) -> dict[int, Export]:
+    """Return how far each of these releases has come."""
+    newest = exported_release(session, environment) or 0
+    found = session.scalars(
+        select(ExportStep)
+        .where(ExportStep.environment == environment, ExportStep.number.in_(numbers))
+        .order_by(ExportStep.number, ExportStep.step)
+        .execution_options(populate_existing=True)
+    ).all()
+    return {
+        number: _export(
+            [step for step in found if step.number == number], newest if newest > number else None
+        )
+        for number in numbers
+    }
+
+
+def _export(found: Sequence[ExportStep], by: int | None) -> Export:
+    order = list(Step)
+    steps = sorted(found, key=lambda step: order.index(Step(step.step)))
+    pointer = next((step for step in steps if step.step == Step.POINTER), None)
     live_at = pointer.finished_at if pointer and pointer.state == State.DONE else None
-    by = session.scalar(_exported(environment).where(ExportStep.number > number))
     return Export(_state(steps, live_at=live_at, by=by), tuple(steps), live_at, by)
 
 
 def exported_release(session: Session, environment: str) -> int | None:
     """Return the newest release whose pointer was moved: what services read."""
-    return session.scalar(_exported(environment))
-
-
-def _exported(environment: str) -> Select[int]:
-    return select(func.max(ExportStep.number)).where(
-        ExportStep.environment == environment,
-        ExportStep.step == Step.POINTER,
-        ExportStep.state == State.DONE,
+    return session.scalar(
+        select(func.max(ExportStep.number)).where(
+            ExportStep.environment == environment,
+            ExportStep.step == Step.POINTER,
+            ExportStep.state == State.DONE,
+        )
     )
-
-
-def _steps(session: Session, environment: str, number: int) -> Sequence[ExportStep]:
-    order = list(Step)
-    found = session.scalars(
-        select(ExportStep)
-        .where(ExportStep.environment == environment, ExportStep.number == number)
-        .order_by(ExportStep.step)
-    )
-    return sorted(found, key=lambda step: order.index(Step(step.step)))
 
 
 def _state(steps: Sequence[ExportStep], *, live_at: dt.datetime | None, by: int | None) -> State:
@@ -202,8 +215,7 @@ def settle(engine: Engine, environment: str, number: int) -> None:
     A worker may have ended between moving the pointer and telling of it.
     """
     with transaction(engine) as session:
-        states = [step.state for step in _steps(session, environment, number)]
-        if states == [State.DONE] * len(Step):
+        if export_of(session, environment, number).is_told:
             return
         done = {"state": State.DONE, "finished_at": now(), "detail": None}
         fresh = insert(ExportStep).values(

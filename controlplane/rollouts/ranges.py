@@ -44,7 +44,7 @@ def reallocate(current: Sequence[Sequence[Sequence[int]]], shares: Sequence[int]
     # Turned round as a whole, so that taking from the end of it takes what was given up first.
     given = [(last, first) for first, last in reversed(given)]
     for stack, has, wants in zip(stacks, held, shares, strict=True):
-        stack += _pop(given, wants - has)
+        stack.extend(_pop(given, wants - has))
     return [_pairs(stack) for stack in stacks]
 
 

@@ -26,7 +26,6 @@ from controlplane.rollouts.wording import units_of
 from controlplane.runtime import canonical
 from controlplane.runtime.entries import ANY, DEFAULT_TIER
 
-
 _LARGEST = 2**31 - 1
 _Rows = Select[Rollout, Configuration, dt.datetime | None]
 
@@ -182,7 +181,7 @@ def of_configuration(session: Session, environment: str, configuration: Configur
 
 def standings(session: Session, environment: str, rows: _Rows) -> list[Standing]:
     """How these rollouts stand: two queries more, however many they are."""
-    found = session.execute(rows.execution_options(populate_existing=True)).tuples().all()
+    found = session.execute(rows.execution_options(populate_existing=True)).all()
     keys = {place_of(configuration).key for _, configuration, _ in found}
     histories = _histories(session, environment, keys)
     each = (

@@ -71,11 +71,11 @@ def access_of(app: Flask, endpoint: str) -> Role | str | None:
 
 def register(app: Flask) -> None:
     """Attach flask-login and check every request against its view's marker."""
-    login_manager.init_app(app)
+    login_manager.init_app(app)  # type: ignore[no-untyped-call]
     # Strong: a session that turns up from another address or browser is ended, not only made stale.
     login_manager.session_protection = "strong"
-    login_manager.user_loader(_load)
-    app.view_functions["static"].access = PUBLIC  # type: ignore[attr-defined]
+    login_manager.user_loader(_load)  # type: ignore[no-untyped-call]
+    public(app.view_functions["static"])
     app.before_request(guard)
     app.jinja_env.globals["may"] = may
 
@@ -87,7 +87,7 @@ def guard() -> ResponseReturnValue | None:
     needed = access_of(current_app, request.endpoint)
     if needed == PUBLIC:
         return None
-    if not current_user.is_authenticated:
+    if signed_in_or_none() is None:
         return to_sign_in()
     if needed is None:
         abort(403, "This page does not say who may see it, so nobody may.")
@@ -115,7 +115,8 @@ def signed_in() -> SignedIn:
 
 def signed_in_or_none() -> SignedIn | None:
     """As `signed_in`, where nobody may be."""
-    return signed_in() if current_user and current_user.is_authenticated else None
+    person: Any = current_user
+    return signed_in() if person and person.is_authenticated else None
 
 
 def current_actor() -> Actor:

@@ -61,7 +61,7 @@ def _compress(response: Response) -> Response:
     """Pages hold no secret that an attacker could guess at by their length: there are no tokens in our forms."""
     if (
         response.mimetype not in COMPRESSED
-        or "gzip" not in request.accept_encodings
+        or request.accept_encodings.quality("gzip") == 0
         or response.status_code in {204, 206, 304}
         or (response.is_streamed and request.endpoint != "static")
         or "Content-Encoding" in response.headers

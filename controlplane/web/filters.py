@@ -34,7 +34,7 @@ def exact_time(moment: dt.datetime | None) -> str:
 
 
 def relative(moment: dt.datetime, to: dt.datetime) -> str:
-    """ "3 min ago", "in 2 h", "yesterday"-free: a number and a unit, or the date when it is over a week."""
+    """How long before or after `to`: a number and a unit ("3 min ago", "in 2 h"), or the date when it is over a week."""
     seconds = (to - moment).total_seconds()
     distance = abs(seconds)
     if distance < 45:

@@ -184,9 +184,8 @@ def _messages(problem: ValidationError, rows: Mapping[str, list[int]]) -> dict[s
 
 def _name_of(error: ErrorDetails, rows: Mapping[str, list[int]]) -> str:
     own = error.get("ctx", {}).get("error")
-    if isinstance(own, FieldError):
-        return own.field
-    location = error["loc"]
+    # A rule over several fields of one row says only the field: where the row stands is in the location.
+    location = (*error["loc"], own.field) if isinstance(own, FieldError) else error["loc"]
     if not location:
         return ""
     name = str(location[0])

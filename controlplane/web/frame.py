@@ -109,7 +109,7 @@ class Frame:
 
     @cached_property
     def switches(self) -> list[Switch]:
-        """This page in each environment."""
+        """The links to this page in each environment."""
         return environments.switches()
 
     @cached_property

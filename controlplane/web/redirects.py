@@ -4,9 +4,9 @@ from urllib.parse import urlsplit
 
 
 def safe_path(wanted: str | None, otherwise: str = "/") -> str:
-    """`wanted` if it is a plain path on this host, else `otherwise`.
+    r"""`wanted` if it is a plain path on this host, else `otherwise`.
 
-    Browsers take "//host", "/\\host" and a tab or line break inside either for another host; all are refused.
+    Browsers take "//host", "/\host" and a tab or line break inside either for another host; all are refused.
     """
     if not wanted or not wanted.startswith("/") or wanted.startswith("//"):
         return otherwise

@@ -42,7 +42,7 @@ subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(sign
 time.sleep(600)
 '''
 broken = "import sys; print('no such thing as a table'); sys.exit(3)"
-first_data = '''
+prepare = '''
 import json, os
 seen = {name: os.environ.get(name) for name in ("ADMIN_EMAIL", "ADMIN_PASSWORD", "DATABASE_URL")}
 open(os.environ["CONTROLPLANE_HOME"] + "/told.json", "w").write(json.dumps(seen))
@@ -55,8 +55,7 @@ plan = Plan(
     ports={"PORT": port},
     embedded_postgres=os.environ["POSTGRES"] == "yes",
     emulator=None,
-    prepare=(*python, "print('prepared')"),
-    first_data=(*python, first_data),
+    prepare=(*python, prepare),
     children=(
         Child("web", (*python, serve), f"http://127.0.0.1:{port}/healthz"),
         Child("second", (*python, second)),
@@ -76,7 +75,9 @@ def test_the_start_ends_with_one_block_that_says_where_everything_is(home: Path,
     assert f"Logs           {home / 'logs'}" in shown
 
 
-def test_a_password_that_was_made_up_is_the_one_that_first_data_was_told(home: Path, start: "Start") -> None:
+def test_a_password_that_was_made_up_is_the_one_that_the_preparation_was_told(
+    home: Path, start: "Start"
+) -> None:
     shown = start().until("Ctrl-C")
 
     told = json.loads((home / "told.json").read_text())

@@ -1,5 +1,6 @@
 """Properties over random histories of moves. Exact: sets and sequences of all 100,000 buckets, no samples."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_a_growing_variant_keeps_everybody_and_a_shrinking_one_gives_up_its_newe
     history: list[list[int]],
 ) -> None:
     states = played(history, whole_for(len(history[0])))
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in itertools.pairwise(states):
         for old, new in zip(map(order, before), map(order, after), strict=True):
             shorter = min(len(old), len(new))
             assert old[:shorter] == new[:shorter]
@@ -84,7 +85,7 @@ def test_a_growing_variant_keeps_everybody_and_a_shrinking_one_gives_up_its_newe
 @given(HISTORIES_OF_MANY)
 def test_only_the_difference_moves(history: list[list[int]]) -> None:
     states = played(history, whole_for(len(history[0])))
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in itertools.pairwise(states):
         counts = moved(before, after)
         differences = [size(new) - size(old) for old, new in zip(before, after, strict=True)]
         assert counts == [Moved(gained=max(each, 0), lost=max(-each, 0)) for each in differences]
@@ -138,7 +139,7 @@ def test_neighbouring_pairs_are_merged(history: list[list[int]]) -> None:
     for stacks in played(history, whole_for(len(history[0]))):
         for stack in stacks:
             assert all(a != b for a, b in stack)
-            joints = [(left, right) for left, right in zip(stack, stack[1:], strict=False)]
+            joints = [(left, right) for left, right in itertools.pairwise(stack)]
             assert all(order([left])[-1] - order([right])[0] not in (-1, 1) for left, right in joints)
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from controlplane.runtime import snapshot
 from controlplane.runtime.canonical import digest
@@ -10,9 +11,9 @@ from controlplane.runtime.stores.memory import MemoryStore
 from tests.runtime import releases
 
 
-def pointer_to(data: bytes, release: int, environment: str = "production", **others: object) -> Pointer:
+def pointer_to(data: bytes, release: int, environment: str = "production", **others: Any) -> Pointer:
     named = {"sha256": digest(data), "size": len(data), "published_at": "2026-11-22T10:00:00Z", **others}
-    return Pointer(environment=environment, release=release, **named)  # type: ignore[arg-type]
+    return Pointer(environment=environment, release=release, **named)
 
 
 def release_bytes(temperature: float = 0.5, *, entries: releases.Documents | None = None) -> bytes:
@@ -33,7 +34,7 @@ class FaultyStore(MemoryStore):
         self.object_fault: Callable[[], bytes] | None = None
         self.downloads = 0
 
-    def publish(self, release: int, data: bytes, **others: object) -> Pointer:
+    def publish(self, release: int, data: bytes, **others: Any) -> Pointer:
         pointer = pointer_to(data, release, **others)
         self._snapshots["production", pointer.sha256] = data  # unchecked: what is published may be wrong
         assert self.move_pointer(pointer)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from controlplane.runtime import Request, resolve, snapshot
+from controlplane.runtime.canonical import digest
 from controlplane.runtime.client import Client
 from controlplane.runtime.errors import StoreError, StoreUnavailable
 from controlplane.runtime.stores import Pointer
@@ -39,7 +40,7 @@ def with_null_inside() -> bytes:
 def with_broken_prompt() -> bytes:
     body = "{% for x in y %}"
     documents = releases.documents()
-    sha256 = snapshot.canonical.digest(body.encode())
+    sha256 = digest(body.encode())
     documents["prompt/coaching_response"] |= {"sha256": sha256, "size": len(body), "version": 3}
     return snapshot.build(documents, {**releases.bodies(), sha256: body})
 
@@ -68,6 +69,9 @@ PUBLISHED: dict[str, bytes] = {
     "the same key twice": b'{"entries":{},"entries":{},"prompts":{},"schema":1}',
     "not UTF-8": b'{"entries":{"tier/\xff":{}},"prompts":{},"schema":1}',
 }
+
+# The first release of all may be as small as it likes.
+BAD_AT_FIRST = {name: data for name, data in PUBLISHED.items() if name != "almost no entries"}
 
 # What a store could hand over for a good release.
 OBJECTS: dict[str, Callable[[], bytes]] = {
@@ -151,10 +155,8 @@ def test_a_bad_release_does_not_stop_a_client_that_starts_from_its_disk(
     client.close()
 
 
-@pytest.mark.parametrize("data", PUBLISHED.values(), ids=PUBLISHED.keys())
+@pytest.mark.parametrize("data", BAD_AT_FIRST.values(), ids=BAD_AT_FIRST.keys())
 def test_a_bad_first_release_is_not_served_and_the_next_good_one_is(store: FaultyStore, data: bytes) -> None:
-    if data == almost_empty():
-        pytest.skip("a first release may be small")
     store.publish(1, data)
     client = Client(store, "production").start()
     assert client.snapshot is None
@@ -309,7 +311,7 @@ def test_requests_read_while_releases_come_and_never_see_two_of_them(
     threads = [threading.Thread(target=read) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for release in range(7, 60):
+    for release in range(7, 30):
         store.publish(release, stamped(release))
         assert warm.refresh(), warm.state
     done.set()
@@ -320,7 +322,7 @@ def test_requests_read_while_releases_come_and_never_see_two_of_them(
 
 def stamped(release: int) -> bytes:
     body = f"This is release {release} speaking."
-    sha256 = snapshot.canonical.digest(body.encode())
+    sha256 = digest(body.encode())
     documents = releases.documents()
     documents["prompt/coaching_response"] |= {"sha256": sha256, "size": len(body), "version": release}
     documents["configuration/*/default/*"]["variants"][0]["max_tokens"] = release

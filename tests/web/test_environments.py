@@ -1,11 +1,13 @@
 from collections.abc import Callable
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
+from controlplane.db import now
 from controlplane.registry.models import Environment
+from controlplane.web import environments
 from controlplane.web.access import requires
 from controlplane.web.environments import LiveRelease, current_environment
 from tests.page import PageClient, words
@@ -22,7 +24,7 @@ def app(session: Session) -> Flask:
     session.flush()
     old = session.get(Environment, "old")
     assert old is not None
-    old.archived_at = old.archived_at or __import__("datetime").datetime.now(__import__("datetime").UTC)
+    old.archived_at = now()
     session.commit()
     app = app_on(session)
 
@@ -64,13 +66,11 @@ def test_switching_stays_on_the_same_page(app: Flask, client_as: ClientAs) -> No
     page = client.get("/nowhere/at/all")
     assert page.status == 404
     with app.test_request_context("/staging/things/a?q=1&tier=x&tier=y"):
-        from controlplane.web import environments  # noqa: PLC0415
-
-        environments.g.environments = [
+        g.environments = [
             environments.Environment("staging", "Staging", protected=False),
             environments.Environment("production", "Production", protected=True),
         ]
-        environments.g.environment = environments.g.environments[0]
+        g.environment = g.environments[0]
         urls = [each.url for each in environments.switches()]
     assert urls == ["/staging/things/a?q=1&tier=x&tier=y", "/production/things/a?q=1&tier=x&tier=y"]
     links = {words(link): link.get("href") for link in client.get("/settings/profile").all("a")}

@@ -6,6 +6,7 @@ from flask import Flask, abort
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from controlplane.accounts import services
 from controlplane.accounts.actor import Role
 from controlplane.accounts.models import Person
 from controlplane.config import Settings
@@ -15,7 +16,7 @@ from controlplane.web.app import create_app
 from controlplane.web.delivery import CONTENT_SECURITY_POLICY
 from controlplane.web.unit_of_work import db_session, independent
 from tests.page import PageClient
-from tests.site import SETTINGS, add_person
+from tests.site import ROOT_ACTOR, SETTINGS, add_person
 
 ClientAs = Callable[[str], PageClient]
 
@@ -34,7 +35,7 @@ def app(app: Flask) -> Flask:
         raise RAISED[what]
 
     app.add_url_rule("/raising/<what>", endpoint="raising", view_func=requires(Role.VIEWER)(raising))
-    app.add_url_rule("/status/<int:code>", endpoint="status", view_func=public(lambda code: abort(code)))
+    app.add_url_rule("/status/<int:code>", endpoint="status", view_func=public(_abort))
     app.config["PROPAGATE_EXCEPTIONS"] = False
     return app
 
@@ -131,8 +132,9 @@ def test_what_a_view_wrote_is_kept_only_when_it_succeeded(
     )
 
 
-def add_person_without_commit(session: Session) -> None:
-    from controlplane.accounts import services  # noqa: PLC0415
-    from tests.site import ROOT_ACTOR  # noqa: PLC0415
+def _abort(code: int) -> str:
+    abort(code)
 
+
+def add_person_without_commit(session: Session) -> None:
     services.add_person(session, email="in-request@example.com", name="A", role=Role.VIEWER, actor=ROOT_ACTOR)

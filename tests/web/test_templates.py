@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.config import Settings
+from controlplane.web.app import create_app
+from tests.site import SETTINGS
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 
@@ -73,11 +77,6 @@ def test_colours_stand_in_the_layer_of_tokens_and_nowhere_else() -> None:
 
 
 def test_every_template_compiles() -> None:
-    from tests.site import SETTINGS  # noqa: PLC0415
-
-    from controlplane.config import Settings  # noqa: PLC0415
-    from controlplane.web.app import create_app  # noqa: PLC0415
-
     app = create_app(
         Settings.from_environment({**SETTINGS, "DATABASE_URL": "postgresql://nobody@localhost/none"})
     )

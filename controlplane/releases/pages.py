@@ -1,0 +1,311 @@
+"""What the pages of releases show, worked out before any template sees it."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from controlplane.prompts import textdiff
+from controlplane.registry.models import Environment
+from controlplane.releases import history, saved, steps, words
+from controlplane.releases.compose import Document
+from controlplane.releases.diff import ABSENT, EntryChange, FieldChange, Kind, diff, digest_of
+from controlplane.releases.models import ExportStep, Release
+from controlplane.releases.steps import Export, State, Step
+
+UrlOf = Callable[[str], str | None]
+
+_OPEN_UP_TO = 6
+# Follow from what else is shown, and say nothing to a reader; shown only when nothing else is there.
+_HIDDEN = frozenset({"sha256", "size", "salt", "algorithm"})
+
+
+@dataclass(frozen=True)
+class FieldRow:
+    """One field in words; None reads "not set"."""
+
+    key: str
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """One entry that differs, as pages show it."""
+
+    key: str
+    name: str
+    kind: str
+    sentence: str
+    rows: list[FieldRow]
+    text: list[textdiff.Row]
+    text_summary: str
+    url: str | None
+    digest: str
+    note: str | None
+    ticked: bool
+
+
+@dataclass(frozen=True)
+class WaitingView:
+    """A configuration whose newest version waits for its rollout to end, in words."""
+
+    name: str
+    url: str | None
+    sentence: str
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of an export, begun or not."""
+
+    label: str
+    tone: str | None
+    state: str
+    words: str | None
+    seconds: str | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class ExportView:
+    """How a release stands on its way to the services."""
+
+    tone: str
+    label: str
+    sentence: str
+    steps: list[StepView]
+    moving: bool
+    live_at: dt.datetime | None
+    by: int | None
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """A page where somebody ticks entries: what is not yet live, or a rollback."""
+
+    base: int
+    entries: list[EntryView]
+    waiting: list[WaitingView]
+    protected: bool
+    opened: bool
+
+
+@dataclass(frozen=True)
+class ReleaseRow:
+    """One line of the list."""
+
+    release: Release
+    export: ExportView
+
+
+@dataclass(frozen=True)
+class ReleasePage:
+    """One release."""
+
+    release: Release
+    entries: list[EntryView]
+    export: ExportView
+    latest: int
+    previous: int | None
+    opened: bool
+
+
+def unpublished(session: Session, environment: Environment, url_of: UrlOf) -> Choosing:
+    """Return what is saved but not live, each entry ticked unless it was live before and taken back."""
+    entries, _ = saved.saved_entries(session, environment.code)
+    changes = diff(saved.live_entries(session, environment.code), entries)
+    back = saved.taken_back(session, environment.code, [change.key for change in changes], entries)
+    notes = {
+        key: f"Was live before; release {number} took it back. Tick it only if it shall return."
+        for key, number in back.items()
+    }
+    found = saved.waiting(session, environment.code)
+    return _choosing(
+        session, environment, changes, url_of, notes=notes, waiting=[_waiting(each, url_of) for each in found]
+    )
+
+
+def rollback(session: Session, environment: Environment, number: int, url_of: UrlOf) -> Choosing:
+    """Return what would change if release `number` were live again."""
+    history.get_release(session, environment.code, number)
+    earlier = saved.live_entries(session, environment.code, at=number)
+    changes = diff(saved.live_entries(session, environment.code), earlier)
+    return _choosing(session, environment, changes, url_of)
+
+
+def release_page(session: Session, environment: str, number: int, url_of: UrlOf) -> ReleasePage:
+    """Return one release with what it changed and how far it has come."""
+    release = history.get_release(session, environment, number)
+    latest = history.latest_release(session, environment)
+    changes = history.changes_of(session, environment, number)
+    return ReleasePage(
+        release=release,
+        entries=entry_views(session, changes, url_of),
+        export=export_view(steps.export_of(session, environment, number)),
+        latest=latest.number if latest else number,
+        previous=number - 1 if number > 1 else None,
+        opened=len(changes) <= _OPEN_UP_TO,
+    )
+
+
+def release_rows(session: Session, releases: Sequence[Release]) -> list[ReleaseRow]:
+    """Return the lines of the list."""
+    if not releases:
+        return []
+    exports = steps.exports_of(session, releases[0].environment, [release.number for release in releases])
+    return [ReleaseRow(release, export_view(exports[release.number])) for release in releases]
+
+
+def entry_views(
+    session: Session,
+    changes: Sequence[EntryChange],
+    url_of: UrlOf,
+    *,
+    notes: Mapping[str, str] | None = None,
+) -> list[EntryView]:
+    """Return changes as pages show them, with the texts of prompts line by line."""
+    bodies = saved.bodies_of(session, _prompts(changes, "before")) | saved.bodies_of(
+        session, _prompts(changes, "after")
+    )
+    return [_entry_view(change, bodies, url_of, note=(notes or {}).get(change.key)) for change in changes]
+
+
+def export_view(export: Export) -> ExportView:
+    """Return how a release stands, in words."""
+    tone, label, sentence = _standing(export)
+    begun = {step.step: step for step in export.steps}
+    return ExportView(
+        tone=tone,
+        label=label,
+        sentence=sentence,
+        steps=[_step_view(step, begun.get(step)) for step in Step],
+        moving=export.moving,
+        live_at=export.live_at,
+        by=export.by,
+    )
+
+
+def _choosing(
+    session: Session,
+    environment: Environment,
+    changes: Sequence[EntryChange],
+    url_of: UrlOf,
+    *,
+    notes: Mapping[str, str] | None = None,
+    waiting: Sequence[WaitingView] = (),
+) -> Choosing:
+    latest = history.latest_release(session, environment.code)
+    return Choosing(
+        base=latest.number if latest else 0,
+        entries=entry_views(session, changes, url_of, notes=notes),
+        waiting=list(waiting),
+        protected=environment.protected,
+        opened=len(changes) <= _OPEN_UP_TO,
+    )
+
+
+def _waiting(each: saved.Waiting, url_of: UrlOf) -> WaitingView:
+    versions = " and ".join(str(number) for number in each.live_versions)
+    sentence = f"version {each.saved_version} waits: versions {versions} are being rolled out. Finish or abort that first."
+    return WaitingView(words.entry_name(each.key), url_of(each.key), sentence)
+
+
+def _prompts(changes: Iterable[EntryChange], side: str) -> dict[str, Document]:
+    found = {change.key: getattr(change, side) for change in changes if change.key.startswith("prompt/")}
+    return {key: document for key, document in found.items() if document is not None}
+
+
+def _entry_view(
+    change: EntryChange, bodies: Mapping[str, str], url_of: UrlOf, *, note: str | None
+) -> EntryView:
+    text = _text(change, bodies)
+    return EntryView(
+        key=change.key,
+        name=words.entry_name(change.key),
+        kind={Kind.ADDED: "new", Kind.REMOVED: "gone", Kind.CHANGED: "changed"}[change.kind],
+        sentence=words.sentence(change).removeprefix(f"{words.entry_name(change.key)}: "),
+        rows=_rows(change),
+        text=text,
+        text_summary=str(textdiff.summary(text)),
+        url=url_of(change.key),
+        digest=digest_of(change.after),
+        note=note,
+        ticked=note is None,
+    )
+
+
+def _text(change: EntryChange, bodies: Mapping[str, str]) -> list[textdiff.Row]:
+    if not change.key.startswith("prompt/"):
+        return []
+    old, new = ((document or {}).get("sha256", "") for document in (change.before, change.after))
+    return textdiff.lines(bodies.get(old, ""), bodies.get(new, ""))
+
+
+def _rows(change: EntryChange) -> list[FieldRow]:
+    fields = [
+        field for field in change.fields if field.path.rpartition(" · ")[2].rpartition(".")[2] not in _HIDDEN
+    ]
+    told = [field for field in fields if not _empty(field.before) or not _empty(field.after)]
+    return [_row(change.key, field) for field in told or fields or change.fields]
+
+
+def _empty(value: object) -> bool:
+    return value is ABSENT or value is None
+
+
+def _row(key: str, field: FieldChange) -> FieldRow:
+    before, after = (
+        None if _empty(value) else words.value_text(field.path, value)
+        for value in (field.before, field.after)
+    )
+    if before == after and before is not None:
+        # Two different things that read the same, as two sets of buckets of one size do.
+        after = f"{after} (not the same)"
+    name = words.field_name(field.path) or "document"
+    return FieldRow(key, name[:1].upper() + name[1:], before, after)
+
+
+def _standing(export: Export) -> tuple[str, str, str]:
+    """Return tone, short label and sentence of where an export stands."""
+    match export.state:
+        case State.WAITING:
+            return "scheduled", "Waiting", "No worker has taken it up yet. It usually takes a second."
+        case State.RUNNING:
+            return "rolling", "Exporting", "On its way to the services."
+        case State.FAILED:
+            return (
+                "failed",
+                "Not exported",
+                "It did not get through. It is tried again, later each time; services go on with the release before.",
+            )
+        case State.SUPERSEDED:
+            return (
+                "archived",
+                "Passed over",
+                f"Release {export.by} went out before this one could; it contains these changes, or what came after them.",
+            )
+        case _ if export.by is not None:
+            return "archived", "Was live", f"Replaced by a later release; release {export.by} is live now."
+        case _:
+            return "live", "Live", "The pointer has moved: every service takes it up at its next look."
+
+
+_STEP_STATES = {
+    State.RUNNING: ("rolling", "running"),
+    State.DONE: ("live", "done"),
+    State.FAILED: ("failed", "failed"),
+    State.SUPERSEDED: ("archived", "passed over"),
+}
+
+
+def _step_view(step: Step, begun: ExportStep | None) -> StepView:
+    if begun is None:
+        return StepView(step.label, None, "not begun", None, None, 0)
+    tone, state = _STEP_STATES[State(begun.state)]
+    seconds = None
+    if begun.finished_at is not None:
+        seconds = f"{max(0.0, (begun.finished_at - begun.started_at).total_seconds()):.2f} s"
+    return StepView(step.label, tone, state, (begun.detail or {}).get("words"), seconds, begun.attempts)

@@ -1,0 +1,258 @@
+"""Releases in the browser: what is not yet live, publishing it, the releases, rolling back, comparing."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask.typing import ResponseReturnValue
+
+from controlplane.accounts.actor import Role
+from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.registry.models import Environment
+from controlplane.releases import history, pages, services, steps
+from controlplane.releases.inputs import ChosenInput
+from controlplane.releases.models import Release
+from controlplane.releases.pages import Choosing
+from controlplane.web.access import current_actor, people_with, requires
+from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.unit_of_work import db_session, independent
+
+blueprint = Blueprint("releases", __name__)
+
+Form = Parsed[Any]
+
+PAGE_LENGTH = 50
+# A stream holds a thread of the server: it ends by itself, and a page that still waits asks again.
+STREAM_SECONDS = 60.0
+STREAM_PAUSE = 0.4
+
+
+# Not yet live
+
+
+@blueprint.get("/<environment>/unpublished")
+@requires(Role.VIEWER)
+def unpublished(environment: str) -> str:
+    """What is saved but not live here; `?entry=` ticks only the entries named."""
+    page = pages.unpublished(db_session(), _environment(environment), entry_url)
+    asked = set(request.args.getlist("entry"))
+    ticked = [each.key for each in page.entries if (each.key in asked if asked else each.ticked)]
+    return _choosing_page("releases/unpublished.html", page, fill({"entries": ticked, "reason": None}))
+
+
+@blueprint.post("/<environment>/unpublished")
+@requires(Role.PUBLISHER)
+def publish(environment: str) -> ResponseReturnValue:
+    """Publish what is ticked."""
+    form = parse(ChosenInput, request.form)
+    status, problems = 422, None
+    if form.value is not None:
+        try:
+            release = services.publish_saved(
+                db_session(),
+                environment,
+                keys=form.value.entries,
+                seen=form.value.digests,
+                reason=form.value.reason or "",
+                actor=current_actor(),
+                base=form.value.base,
+            )
+        except Refused as refusal:
+            form, problems = _refused(form, refusal)
+        except Conflict as conflict:
+            status, problems = 409, [str(conflict)]
+        else:
+            return _made(release, f"Published release {release.number}.")
+    page = pages.unpublished(_fresh(), _environment(environment), entry_url)
+    return _choosing_page("releases/unpublished.html", page, form, problems=problems), status
+
+
+# Releases
+
+
+@blueprint.get("/<environment>/releases")
+@requires(Role.VIEWER)
+def index(environment: str) -> str:
+    """The releases, newest first."""
+    before = request.args.get("before", type=int)
+    found = history.list_releases(db_session(), environment, before=before, limit=PAGE_LENGTH + 1)
+    rows = pages.release_rows(db_session(), found[:PAGE_LENGTH])
+    older = rows[-1].release.number if len(found) > PAGE_LENGTH else None
+    return render_template("releases/index.html", rows=rows, older=older, continued=before is not None)
+
+
+@blueprint.get("/<environment>/releases/<int:number>")
+@requires(Role.VIEWER)
+def show(environment: str, number: int) -> str:
+    """One release: what it changed, who and why, and how far it has come."""
+    return render_template(
+        "releases/show.html",
+        page=pages.release_page(db_session(), environment, number, entry_url),
+        publishers=people_with(Role.PUBLISHER),
+    )
+
+
+@blueprint.get("/<environment>/releases/<int:number>/events")
+@requires(Role.VIEWER)
+def events(environment: str, number: int) -> Response:
+    """The export of a release as it happens: the fragment of its page, again whenever it changes."""
+    history.get_release(db_session(), environment, number)
+    stream = stream_with_context(_stream(environment, number))
+    return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _stream(environment: str, number: int) -> Iterator[str]:
+    sent = None
+    ends = time.monotonic() + STREAM_SECONDS
+    while time.monotonic() < ends:
+        with independent() as session:
+            export = pages.export_view(steps.export_of(session, environment, number))
+        fragment = render_template("releases/_export.html", export=export)
+        # Something is sent each time, or a browser that has gone would never be noticed.
+        yield event_of(fragment) if fragment != sent else ": still here\n\n"
+        sent = fragment
+        if not export.moving:
+            yield "event: done\ndata: done\n\n"
+            return
+        time.sleep(STREAM_PAUSE)
+
+
+def event_of(fragment: str) -> str:
+    """A fragment as one server-sent event."""
+    return "".join(f"data: {line}\n" for line in fragment.splitlines()) + "\n"
+
+
+@blueprint.get("/<environment>/releases/compare")
+@requires(Role.VIEWER)
+def compare(environment: str) -> str:
+    """What leads from one release to another."""
+    session = db_session()
+    latest = history.latest_release(session, environment)
+    if latest is None:
+        raise NotFound("release", f"of {environment}")
+    newer = request.args.get("to", latest.number, type=int)
+    older = request.args.get("from", max(1, newer - 1), type=int)
+    for number in (older, newer):
+        history.get_release(session, environment, number)
+    changes = history.compare(session, environment, older, newer)
+    return render_template(
+        "releases/compare.html",
+        older=older,
+        newer=newer,
+        entries=pages.entry_views(session, changes, entry_url),
+        form=fill({"from": older, "to": newer}),
+        options=[
+            (each.number, _option(each)) for each in history.list_releases(session, environment, limit=200)
+        ],
+    )
+
+
+def _option(release: Release) -> str:
+    summary = release.summary if len(release.summary) <= 60 else f"{release.summary[:59]}…"
+    return f"Release {release.number}: {summary}"
+
+
+# Rolling back
+
+
+@blueprint.get("/<environment>/releases/<int:number>/roll-back")
+@requires(Role.PUBLISHER)
+def roll_back(environment: str, number: int) -> str:
+    """What rolling back to this release would change, to choose from."""
+    page = pages.rollback(db_session(), _environment(environment), number, entry_url)
+    form = fill({"entries": [each.key for each in page.entries], "reason": None})
+    return _choosing_page("releases/roll_back.html", page, form, number=number)
+
+
+@blueprint.post("/<environment>/releases/<int:number>/roll-back")
+@requires(Role.PUBLISHER)
+def do_roll_back(environment: str, number: int) -> ResponseReturnValue:
+    """Make what is ticked live again as it was."""
+    form = parse(ChosenInput, request.form)
+    status, problems = 422, None
+    if form.value is not None:
+        try:
+            release = services.roll_back(
+                db_session(),
+                environment,
+                to=number,
+                keys=form.value.entries,
+                reason=form.value.reason or "",
+                actor=current_actor(),
+                base=form.value.base,
+            )
+        except Refused as refusal:
+            form, problems = _refused(form, refusal)
+        except Conflict as conflict:
+            status, problems = 409, [str(conflict)]
+        else:
+            return _made(release, f"Rolled back to release {number}, as release {release.number}.")
+    page = pages.rollback(_fresh(), _environment(environment), number, entry_url)
+    return _choosing_page("releases/roll_back.html", page, form, number=number, problems=problems), status
+
+
+# What the views share
+
+
+def entry_url(key: str) -> str | None:
+    """Return the page of an entry, None when it has none."""
+    kind, *parts = key.split("/")
+    if kind == "configuration":
+        interaction, tier, tenant = parts
+        if interaction == "*":
+            return None
+        more: dict[str, Any] = {} if tenant == "*" else {"tenant": tenant}
+        return url_for("configurations.show", interaction=interaction, tier=tier, **more)
+    endpoint, name = _PAGES.get(kind, (None, ""))
+    values: dict[str, Any] = {name: parts[0]}
+    return url_for(endpoint, **values) if endpoint else None
+
+
+_PAGES = {
+    "prompt": ("prompts.show", "code"),
+    "interaction": ("registry.interaction", "code"),
+    "model": ("registry.model", "code"),
+    "gate": ("rollouts.gate", "interaction"),
+}
+
+
+def _environment(code: str) -> Environment:
+    found = db_session().get(Environment, code)
+    if found is None:
+        raise NotFound("environment", code)
+    return found
+
+
+def _fresh() -> Any:
+    """The session after a refusal: what the refused attempt had locked and read is let go of."""
+    session = db_session()
+    session.rollback()
+    return session
+
+
+def _made(release: Release, message: str) -> ResponseReturnValue:
+    flash(message)
+    return redirect(url_for("releases.show", number=release.number), 303)
+
+
+def _refused(form: Form, refusal: Refused) -> tuple[Form, list[str]]:
+    """Part a refusal into what belongs beside a field and what is wrong with what would go live."""
+    beside = {name: text for name, text in refusal.errors.items() if name in {"reason", "entries"}}
+    problems = [text for name, text in refusal.errors.items() if name not in beside]
+    if problems:
+        beside.setdefault("entries", "What you ticked does not hold together with what stays live.")
+    return form.refused(Refused(beside)), problems
+
+
+def _choosing_page(
+    template: str, page: Choosing, form: Form, *, problems: list[str] | None = None, **more: Any
+) -> str:
+    return render_template(
+        template,
+        page=page,
+        form=form,
+        problems=problems or [],
+        publishers=people_with(Role.PUBLISHER),
+        **more,
+    )

@@ -1,0 +1,32 @@
+"""A provider that calls nobody and says exactly what it was given: for a first run, for tests, for trying things out."""
+
+import json
+import time
+from dataclasses import asdict
+
+from controlplane.runtime.providers.base import ProviderRequest, ProviderResponse
+
+
+class EchoProvider:
+    """Answers with a JSON document of the request it received. Its "tokens" are words."""
+
+    def __init__(self, name: str = "echo", *, stands_in_for: str | None = None) -> None:
+        self.name = name
+        self._stands_in_for = stands_in_for
+
+    async def generate(self, request: ProviderRequest) -> ProviderResponse:
+        """See `Provider.generate`."""
+        started = time.perf_counter()
+        given = {"provider": self.name, "stands_in_for": self._stands_in_for, **asdict(request)}
+        text = json.dumps(given, ensure_ascii=False, indent=2)
+        heard = " ".join([request.system or "", *(message.content for message in request.messages)])
+        return ProviderResponse(
+            text=text,
+            provider=self.name,
+            model_id=request.model_id,
+            input_tokens=len(heard.split()),
+            output_tokens=len(text.split()),
+            finish_reason="stop",
+            latency_ms=(time.perf_counter() - started) * 1000,
+            stands_in_for=self._stands_in_for,
+        )
