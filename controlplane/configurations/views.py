@@ -120,6 +120,7 @@ def compare(environment: str, interaction: str, tier: str, tenant: str | None = 
         "configurations/compare.html",
         page=page,
         form=fill({"from": page.older.number, "to": page.newer.number}),
+        options=[(str(number), f"Version {number}") for number in page.numbers],
     )
 
 
@@ -188,7 +189,7 @@ def new(environment: str) -> ResponseReturnValue:
             db_session(), place.interaction, tier=place.tier, tenant=place.tenant
         )
     except NotFound:
-        return _new_page(environment, place, _first_form(place))
+        return _new_page(environment, place, _first_form(place, request.args.get("from")))
     if standing.archived_at is not None:
         return _new_page(environment, place, editing.form_of(standing.versions[0]))
     flash(f"{place.title} has a configuration already: this is it.", "info")
@@ -375,16 +376,26 @@ def _place_page(form: editing.Form) -> str:
     )
 
 
-def _first_form(place: Place) -> editing.Form:
-    """Filled from the row that the new one would take calls away from, if there is one."""
-    nearest = [Place(place.interaction, place.tier), Place(place.interaction)]
-    for each in nearest:
+def _first_form(place: Place, copied: str | None) -> editing.Form:
+    """Filled from the configuration it is copied from, else from the row that it would take calls away from."""
+    for each in (_place_copied(copied), Place(place.interaction, place.tier), Place(place.interaction)):
+        if each is None or each.interaction != place.interaction:
+            continue  # another interaction's template would not fit
         try:
-            found = services.get_configuration(db_session(), each.interaction, tier=each.tier)
+            found = services.get_configuration(
+                db_session(), each.interaction, tier=each.tier, tenant=each.tenant
+            )
         except NotFound:
             continue
         return editing.form_of(found.versions[0])
     return fill(editing.BLANK)
+
+
+def _place_copied(path: str | None) -> Place | None:
+    try:
+        return Place.from_path(path) if path else None
+    except ValueError:
+        return None
 
 
 def _new_page(

@@ -35,11 +35,14 @@ class Account:
 
     def may(self, *command: str | Path) -> bool:
         """Whether this command succeeds when run as this account."""
-        result = subprocess.run(
-            [str(part) for part in command],
-            cwd="/", user=self.uid, group=self.gid, extra_groups=[], env={"PATH": "/usr/bin:/bin"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+        try:
+            result = subprocess.run(
+                [str(part) for part in command],
+                cwd="/", user=self.uid, group=self.gid, extra_groups=[], env={"PATH": "/usr/bin:/bin"},
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        except PermissionError:  # the program itself is out of reach
+            return False
         return result.returncode == 0
 
 

@@ -67,8 +67,14 @@ class Panel:
 
     @property
     def undeclared(self) -> list[tuple[str, str | None]]:
-        """Names that the interaction does not declare, each with the one it may have been meant to be."""
-        return [(name, self.preview.suggestions.get(name)) for name in self.preview.undeclared]
+        """Names that the interaction does not declare, each with the one it may have been meant to be.
+
+        The problem names them too when nothing else is wrong; then they are not said twice.
+        """
+        names = self.preview.undeclared
+        if self.problem and all(name in self.problem.message for name in names):
+            return []
+        return [(name, self.preview.suggestions.get(name)) for name in names]
 
 
 def panel(pool: RenderPool, body: str, typed: Mapping[str, str], declared: Sequence[Parameter]) -> Panel:

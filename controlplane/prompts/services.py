@@ -92,6 +92,14 @@ def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, 
     return tuple(Parameter(**parameter) for parameter in found.parameters)
 
 
+def free_code(session: Session, interaction: str) -> str:
+    """Return a code for a further prompt of an interaction: kpi_analysis, or kpi_analysis_2 when that is taken."""
+    stem = interaction.lower()
+    taken = set(session.scalars(select(Prompt.code).where(Prompt.code.startswith(stem, autoescape=True))))
+    further = (f"{stem}_{number}" for number in range(2, len(taken) + 3))
+    return next(code for code in (stem, *further) if code not in taken)
+
+
 def get_draft(session: Session, code: str, *, actor: Actor) -> PromptDraft | None:
     """Return this person's unsaved work on a prompt."""
     return session.get(PromptDraft, (code, UUID(actor.id))) if actor.kind == "person" else None

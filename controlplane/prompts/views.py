@@ -128,7 +128,7 @@ def new(environment: str) -> str:
         return render_template("prompts/choose.html", form=fill({}), interactions=codes)
     declared = services.declared_parameters(session, interaction)
     body = editing.skeleton(declared)
-    start = {"code": interaction.lower(), "body": body} | values.examples(declared)
+    start = {"code": services.free_code(session, interaction), "body": body} | values.examples(declared)
     return _new_page(fill(start), interaction)
 
 

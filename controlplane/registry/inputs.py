@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -70,13 +69,13 @@ MODEL_PARAMETERS: Final = ("temperature", "top_p", "frequency_penalty", "presenc
 CAPABILITIES: Final = ("chat", "streaming", "tools", "vision")
 PROVIDERS: Final = ("bedrock", "openai", "anthropic", "echo")
 MOST_PARAMETERS: Final = 40
-_SPELLED: Final = defaultdict(
-    lambda: "null",
-    number="72",
-    boolean="true",
-    list='["Candour", "Craft"]',
-    object='{"purpose": "Help small firms grow"}',
-)
+# Types whose examples a form sends as JSON, and how one looks.
+_SPELLED: Final = {
+    "number": "72",
+    "boolean": "true",
+    "list": '["Candour", "Craft"]',
+    "object": '{"purpose": "Help small firms grow"}',
+}
 MOST_TOKENS: Final = 100_000_000
 
 
@@ -194,7 +193,7 @@ class ParameterInput(_Input):
     @classmethod
     def _example_from_a_form(cls, given: Any) -> Any:
         """Read an example that came as text, as from a form, as JSON, unless text is what is wanted."""
-        if not isinstance(given, dict) or given.get("type") in ("string", "text", None):
+        if not isinstance(given, dict) or given.get("type") not in _SPELLED:
             return given
         example = given.get("example")
         if not isinstance(example, str):

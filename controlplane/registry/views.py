@@ -1,8 +1,8 @@
 """The pages of the registry. What is saved here is the same for every environment, and live once it is published."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -52,7 +52,20 @@ KINDS: Final = {
         ),
     )
 }
-ANY_KIND: Final = f"/<any({', '.join(KINDS)}):plural>"
+View = TypeVar("View", bound=Callable[..., ResponseReturnValue])
+
+
+def at_every_kind(rest: str, method: str) -> Callable[[View], View]:
+    """One view under an address of each kind; spelled out, because `/models/<code>` would win over a placeholder."""
+
+    def mark(view: View) -> View:
+        for plural in KINDS:
+            blueprint.add_url_rule(
+                f"/{plural}{rest}", view_func=view, methods=[method], defaults={"plural": plural}
+            )
+        return view
+
+    return mark
 
 
 @blueprint.get("/interactions")
@@ -97,14 +110,14 @@ def model(code: str) -> ResponseReturnValue:
     return _one_page(KINDS["models"], code)
 
 
-@blueprint.get(f"{ANY_KIND}/new")
+@at_every_kind("/new", "GET")
 @requires(Role.ADMIN)
 def new(plural: str) -> str:
     """The form for one more."""
     return _form_page(KINDS[plural], fill({"active": True} if plural == "models" else {}))
 
 
-@blueprint.post(f"{ANY_KIND}/new")
+@at_every_kind("/new", "POST")
 @requires(Role.ADMIN)
 def create(plural: str) -> ResponseReturnValue:
     """Add one more."""
@@ -123,7 +136,7 @@ def create(plural: str) -> ResponseReturnValue:
     return _form_page(kind, form), 422
 
 
-@blueprint.get(f"{ANY_KIND}/<code>/edit")
+@at_every_kind("/<code>/edit", "GET")
 @requires(Role.ADMIN)
 def edit(plural: str, code: str) -> str:
     """The form to change one."""
@@ -132,7 +145,7 @@ def edit(plural: str, code: str) -> str:
     return _form_page(kind, fill(_values_of(row)), row)
 
 
-@blueprint.post(f"{ANY_KIND}/<code>/edit")
+@at_every_kind("/<code>/edit", "POST")
 @requires(Role.ADMIN)
 def update(plural: str, code: str) -> ResponseReturnValue:
     """Change one."""
@@ -157,7 +170,7 @@ def update(plural: str, code: str) -> ResponseReturnValue:
     return _form_page(kind, form, row), 422
 
 
-@blueprint.get(f"{ANY_KIND}/<code>/archive")
+@at_every_kind("/<code>/archive", "GET")
 @requires(Role.ADMIN)
 def archive(plural: str, code: str) -> str:
     """Ask why, and show what stands against it."""
@@ -165,7 +178,7 @@ def archive(plural: str, code: str) -> str:
     return _archive_page(kind, services.get(db_session(), kind.table, code), fill({}))
 
 
-@blueprint.post(f"{ANY_KIND}/<code>/archive")
+@at_every_kind("/<code>/archive", "POST")
 @requires(Role.ADMIN)
 def archive_or_restore(plural: str, code: str) -> ResponseReturnValue:
     """Take one out of use, or bring it back."""

@@ -12,10 +12,12 @@ from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.releases.saved import bodies_of, live_entries
 from controlplane.runtime import canonical, snapshot
 
+_LARGEST = 2**31 - 1  # what the column holds; a longer number in an address is no release
+
 
 def get_release(session: Session, environment: str, number: int) -> Release:
     """Return a release; raises `NotFound`."""
-    release = session.get(Release, (environment, number))
+    release = session.get(Release, (environment, number)) if number <= _LARGEST else None
     if release is None:
         raise NotFound("release", f"{number} of {environment}")
     return release
@@ -33,7 +35,7 @@ def list_releases(
     """Return releases, newest first; `before` continues a list under this number."""
     query = select(Release).where(Release.environment == environment)
     if before is not None:
-        query = query.where(Release.number < before)
+        query = query.where(Release.number < min(before, _LARGEST))
     return session.scalars(query.order_by(Release.number.desc()).limit(limit)).all()
 
 

@@ -31,6 +31,11 @@ class Moved:
     gained: int
     lost: int
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Both, the gain first."""
+        return self.gained, self.lost
+
 
 def reallocate(current: Sequence[Sequence[Sequence[int]]], shares: Sequence[int]) -> Stacks:
     """Return the stacks after a move to these shares, in buckets. Raises `ValueError` when the shares do not fit."""

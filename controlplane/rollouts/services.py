@@ -218,6 +218,7 @@ def _candidate(session: Session, configuration: Configuration, number: int) -> J
 def _locked(session: Session, rollout: Rollout, base: int | None) -> Standing:
     """The rollout as it stands, with nobody else able to move it; `Conflict` when it is over or was moved since `base`."""
     lock_environment(session, rollout.environment)
+    session.refresh(rollout)
     here = standing.get_standing(session, rollout.environment, rollout.number)
     newest = here.end or here.last
     since = f"release {newest.release}, by {newest.by}"

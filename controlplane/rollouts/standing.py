@@ -76,6 +76,7 @@ class Standing:
     first: Step  # the release that began it
     last: Step  # the newest release that has both versions
     end: Step | None  # the release after that, when it is over
+    releases: tuple[int, ...]  # all that began, moved or ended it
 
     @property
     def number(self) -> int:
@@ -181,7 +182,7 @@ def of_configuration(session: Session, environment: str, configuration: Configur
 
 def standings(session: Session, environment: str, rows: _Rows) -> list[Standing]:
     """How these rollouts stand: two queries more, however many they are."""
-    found = session.execute(rows.execution_options(populate_existing=True)).all()
+    found = session.execute(rows).all()
     keys = {place_of(configuration).key for _, configuration, _ in found}
     histories = _histories(session, environment, keys)
     each = (
@@ -208,7 +209,16 @@ def _standing(
     if end is not None:
         finished = versions_of(end.document) == (rollout.to_version,)
         state = State.FINISHED if finished else State.ABORTED
-    return Standing(rollout, configuration, state, steps[active[0]], steps[active[-1]], end)
+    touched = sorted({*active, *(place + 1 for place in active if place + 1 < len(steps))})
+    return Standing(
+        rollout,
+        configuration,
+        state,
+        first=steps[active[0]],
+        last=steps[active[-1]],
+        end=end,
+        releases=tuple(steps[place].release for place in touched),
+    )
 
 
 def _rows(environment: str) -> _Rows:

@@ -29,21 +29,25 @@ def move_verb(before: int, after: int) -> str:
     return "raised" if after > before else "lowered"
 
 
-def effect_sentence(before: int, after: int, *, baseline: int, candidate: int, units: str = "users") -> str:
-    """What setting the newer version's share from `before` to `after` would do."""
-    count = abs(after - before)
-    buckets = f"{count:,} of {BUCKETS:,} buckets move"
+def effect_sentence(
+    before: int, after: int, *, gained: int, lost: int, baseline: int, candidate: int, units: str = "users"
+) -> str:
+    """What setting the newer version's share from `before` to `after` would do, with the buckets it gains and loses."""
     if after == before:
         return f"Version {candidate} stays at {share_words(after)}: nobody moves."
     if after > before:
         head = f"Raising from {share_words(before)} to {share_words(after)}"
-        kept = f" Everyone on version {candidate} stays on it." if before else ""
-        words = f"{head}: {buckets} from version {baseline} to version {candidate}.{kept}"
+        kept = f" Everyone on version {candidate} stays on it." if before and not lost else ""
+        words = f"{head}: {_buckets(gained)} from version {baseline} to version {candidate}.{kept}"
     else:
         head = f"Lowering from {share_words(before)} to {share_words(after)}"
         kept = f", those that came last. Everyone else on version {candidate} stays." if after else "."
-        words = f"{head}: {buckets} from version {candidate} back to version {baseline}{kept}"
+        words = f"{head}: {_buckets(lost)} from version {candidate} back to version {baseline}{kept}"
     return f"{words} {_edge(after, baseline, units)}{HOW_MANY.format(units)}"
+
+
+def _buckets(count: int) -> str:
+    return f"{count:,} of {BUCKETS:,} buckets {'moves' if count == 1 else 'move'}"
 
 
 def _edge(after: int, baseline: int, units: str) -> str:
@@ -58,7 +62,7 @@ def start_sentence(share: int, *, baseline: int, candidate: int, units: str = "u
     """What starting a rollout at this share would do."""
     if share == 0:
         return f"Version {candidate} goes live for nobody yet; everyone stays on version {baseline}."
-    words = f"{share:,} of {BUCKETS:,} buckets move from version {baseline} to version {candidate}."
+    words = f"{_buckets(share)} from version {baseline} to version {candidate}."
     return f"Starting at {share_words(share)}: {words} {HOW_MANY.format(units)}"
 
 
@@ -74,7 +78,7 @@ def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
     )
     kept = " Everyone who is in stays in." if after > before > 0 else ""
     words = f"{verb} from {share_words(before)} to {share_words(after)}"
-    return f"{words}: {abs(after - before):,} of {BUCKETS:,} buckets move from {where}.{kept} {HOW_MANY.format(units)}"
+    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {HOW_MANY.format(units)}"
 
 
 def gate_effect(share: int) -> str:

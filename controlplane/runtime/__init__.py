@@ -10,6 +10,7 @@ an AWS store, a provider's SDK or the HTTP service is imported where it is used.
 """
 
 from controlplane.runtime.bucketing import BUCKETS, bucket
+from controlplane.runtime.client import Client, ClientState
 from controlplane.runtime.entries import (
     Configuration,
     Interaction,
@@ -48,10 +49,13 @@ from controlplane.runtime.resolver import (
     resolve,
 )
 from controlplane.runtime.snapshot import Snapshot
+from controlplane.runtime.stores import Pointer, ReleaseStore
 from controlplane.runtime.validate import Problem, validate
 
 __all__ = [
     "BUCKETS",
+    "Client",
+    "ClientState",
     "CompiledPrompt",
     "Configuration",
     "ConfigurationNotFoundError",
@@ -62,11 +66,13 @@ __all__ = [
     "Model",
     "Parameter",
     "ParameterError",
+    "Pointer",
     "Preview",
     "Problem",
     "PromptProfileError",
     "PromptReference",
     "Reason",
+    "ReleaseStore",
     "Request",
     "Resolution",
     "ResolvedPrompt",

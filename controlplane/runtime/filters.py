@@ -7,6 +7,7 @@ ten thousand million characters. So the filters here are ours, and everything be
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from itertools import islice
 from typing import Any, Final
 
@@ -17,6 +18,13 @@ from jinja2.runtime import Context
 
 MAX_TEXT: Final = 256 * 1024
 MAX_ITEMS: Final = 100_000
+MAX_TURNS: Final = 100_000
+# A character looked at is one, a member of a list sixteen, an element of a loop's body eight in every turn: together
+# some tenths of a second for an ordinary processor.
+MAX_WORK: Final = 8_000_000
+_MEMBER: Final = 16
+_ELEMENT: Final = 8
+_SMALL: Final = 64
 _LARGEST: Final = 2**63
 
 
@@ -24,9 +32,60 @@ class Refusal(Exception):  # noqa: N818 - never leaves the renderer, which words
     """A value cannot be used in this way; the text says why, for the prompt's author."""
 
 
+class Allowance:
+    """What is left of the turns and the work that one render may take."""
+
+    __slots__ = ("turns", "work")
+
+    def __init__(self) -> None:
+        self.turns = MAX_TURNS
+        self.work = MAX_WORK
+
+
+ALLOWANCE: Final[ContextVar[Allowance]] = ContextVar("allowance")
+
+
+def charge(work: int) -> None:
+    """Count work; what is small beside the cost of the call itself is let go."""
+    if work < _SMALL:
+        return
+    left = ALLOWANCE.get()
+    left.work -= work
+    if left.work < 0:
+        raise Refusal(
+            "this prompt takes more work than a prompt may: it goes through long texts or lists too often"
+        )
+
+
+def charge_turns(turns: int, body: int) -> None:
+    """Count the turns of a loop, and for each the elements of its body."""
+    left = ALLOWANCE.get()
+    left.turns -= turns
+    if left.turns < 0:
+        raise Refusal(f"the loops of this prompt take more than {MAX_TURNS:,} turns")
+    charge(turns * body * _ELEMENT)
+
+
+def weight(value: object) -> None:
+    """Charge for a list or an object with all that is in it, as often as it is in it."""
+    total = 0
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        total += len(item) if isinstance(item, str) else _MEMBER
+        if total > MAX_WORK // 8:
+            raise Refusal("a list holds too much: lists inside lists multiply")
+        if isinstance(item, list | tuple):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+    charge(total)
+
+
 def text(value: object, what: str = "a value") -> str:
     """Return what a value looks like in a prompt: text as it is, lists and objects as JSON."""
     if isinstance(value, str):
+        charge(len(value))
         return value
     if value is None:
         raise Refusal(f"{what} has no value: give it one, put {{% if %}} around it, or add |default(…)")
@@ -64,6 +123,7 @@ def bounded(pieces: Iterable[str], separator: str = "") -> str:
 def items_of(value: object) -> list[Any]:
     """Return the members of a list, the keys of an object or what another filter left over; never very many."""
     if isinstance(value, list):
+        charge(len(value) * _MEMBER)
         return value
     if value is None:
         raise Refusal("there is no list here: put {% if %} around it, or add |default([])")
@@ -72,6 +132,7 @@ def items_of(value: object) -> list[Any]:
     found = list(islice(value, MAX_ITEMS + 1))
     if len(found) > MAX_ITEMS:
         raise Refusal(f"more than {MAX_ITEMS:,} members")
+    charge(len(found) * _MEMBER)
     return found
 
 

@@ -17,6 +17,8 @@ MAX_SOURCE_BYTES: Final = 64 * 1024
 MAX_NODES: Final = 4_000
 MAX_DEPTH: Final = 40
 MAX_FOR_DEPTH: Final = 2
+# An element takes two to four words and signs, so that the tree's limit is always met first by what people write.
+_MAX_TOKENS: Final = 6 * MAX_NODES
 
 # Names that mean something to Jinja itself: neither a parameter nor {% set %} may take them.
 RESERVED: Final = frozenset(
@@ -83,6 +85,7 @@ def _check_text(source: str) -> None:
 
 def _parse(source: str) -> nodes.Template:
     try:
+        _check_tokens(source)
         return ENVIRONMENT.parse(source)
     except TemplateSyntaxError as error:
         raise _in_words(error, source) from None
@@ -91,6 +94,15 @@ def _parse(source: str) -> nodes.Template:
     except (ValueError, OverflowError, SyntaxError):
         # Numbers of thousands of digits and broken escapes in text come out of Python's own parser.
         raise PromptProfileError("a number or a quoted text cannot be read") from None
+
+
+def _check_tokens(source: str) -> None:
+    """Refuse what cannot end well before it is parsed: the parser takes ten times as long as this."""
+    if len(source) <= _MAX_TOKENS:
+        return
+    for count, (line, _, _) in enumerate(ENVIRONMENT.lex(source)):
+        if count > _MAX_TOKENS:
+            raise PromptProfileError(f"the text has more than {MAX_NODES:,} elements: make it simpler", line)
 
 
 def _check_tree(tree: nodes.Template) -> None:

@@ -10,9 +10,9 @@ from jinja2 import Template, meta, nodes
 from controlplane.runtime import profile
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ParameterError, PromptProfileError, TemplateRenderError
-from controlplane.runtime.filters import Refusal
+from controlplane.runtime.filters import ALLOWANCE, Allowance, Refusal
 from controlplane.runtime.parameters import copy_values
-from controlplane.runtime.sandbox import ENVIRONMENT, MAX_STEPS, STEPS_FILTER, STEPS_LEFT
+from controlplane.runtime.sandbox import ENVIRONMENT, STEPS_FILTER
 from controlplane.runtime.words import closest, listed, suggestion
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024
@@ -81,9 +81,7 @@ def compile_prompt(source: str) -> CompiledPrompt:
     tree = profile.check(source)
     names = _names(tree)
     for loop in tree.find_all(nodes.For):
-        loop.iter = nodes.Filter(
-            loop.iter, STEPS_FILTER, [], [], None, None, lineno=loop.iter.lineno, environment=ENVIRONMENT
-        )
+        loop.iter = _counted(loop)
     try:
         code = ENVIRONMENT.compile(tree, None, _FILENAME)
         program = Template.from_code(ENVIRONMENT, code, ENVIRONMENT.globals)
@@ -93,6 +91,14 @@ def compile_prompt(source: str) -> CompiledPrompt:
             f"this cannot be compiled ({error})", getattr(error, "lineno", None)
         ) from None
     return CompiledPrompt(program, names)
+
+
+def _counted(loop: nodes.For) -> nodes.Filter:
+    """Return what a loop goes through, put into a filter of ours that counts its turns."""
+    line = loop.iter.lineno
+    size = sum(1 for _ in loop.find_all(nodes.Node))
+    body = nodes.Const(size, lineno=line, environment=ENVIRONMENT)
+    return nodes.Filter(loop.iter, STEPS_FILTER, [body], [], None, None, lineno=line, environment=ENVIRONMENT)
 
 
 def used_variables(source: str) -> set[str]:
@@ -188,9 +194,9 @@ def _check_names(names: Names, declared: Sequence[Parameter]) -> None:
 
 
 def _run(program: Template, values: dict[str, Any]) -> str:
-    values[STEPS_LEFT] = [MAX_STEPS]
     pieces: list[str] = []
     left = MAX_OUTPUT_BYTES
+    token = ALLOWANCE.set(Allowance())
     try:
         for piece in program.root_render_func(program.new_context(values)):
             left -= len(piece)
@@ -199,6 +205,8 @@ def _run(program: Template, values: dict[str, Any]) -> str:
             pieces.append(piece)
     except (Exception, RecursionError, MemoryError) as error:
         raise TemplateRenderError(_in_words(error), line=_line(program, error.__traceback__)) from None
+    finally:
+        ALLOWANCE.reset(token)
     text = "".join(pieces)
     if not text or text.isspace():
         raise TemplateRenderError("the prompt came out empty")

@@ -6,18 +6,21 @@ This is a seat belt, not a wall. What it holds:
   no road from a value to Python;
 * `*`, `+`, `%` and the rest are ours: no repeating of text, no number beyond 64 bits, no text over 100,000 characters by
   adding; `~`, filters and printing are bounded likewise;
-* at most 100,000 turns of loops in one render, `range` to 1,000, 256 KiB of text;
+* lists inside lists inside lists: what a literal or `+` makes is weighed with everything in it;
+* at most 100,000 turns of loops and 8 million characters' work in one render, `range` to 1,000, 256 KiB of text;
 * nothing is worked out while compiling (Jinja folds constants then: compiling a hostile text would already run it).
 
-What it does not hold: time. A text inside the bounds can still keep a processor busy for seconds (two loops of 300 over a
-sort of 30,000 words). So whoever renders what somebody has just typed does it in a process with a limit on time and memory.
+What it does not hold: time. Work is counted where it is large, not everywhere: a text inside the bounds can still keep a
+processor busy for seconds, and parsing 64 KiB made for the purpose takes one. So whoever renders what somebody has just
+typed does it in a process with a limit on time and memory.
 """
 
+from collections.abc import Callable
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, Undefined, nodes, pass_context
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2 import StrictUndefined, Undefined, nodes
+from jinja2.compiler import CodeGenerator, Frame, operators
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -26,7 +29,6 @@ from controlplane.runtime.filters import Refusal
 from controlplane.runtime.words import closest
 
 MAX_RANGE: Final = 1_000
-MAX_STEPS: Final = 100_000
 MAX_SUM_TEXT: Final = 100_000
 MAX_SUM_LIST: Final = 10_000
 
@@ -39,7 +41,6 @@ LOOP_FIELDS: Final = LOOP_METHODS | {
 }  # fmt: skip
 
 STEPS_FILTER: Final = "_steps"
-STEPS_LEFT: Final = "_steps_left"
 
 
 class Missing(StrictUndefined):
@@ -74,6 +75,38 @@ class _Generator(CodeGenerator):
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: object) -> None:  # noqa: ARG002 - as above
         self.write(f", {describe(node)!r})")
+
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        self._called("weighed", node, frame, super().visit_List)
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802 - as above
+        self._called("weighed", node, frame, super().visit_Dict)
+
+    def visit_Tuple(self, node: nodes.Tuple, frame: Frame) -> None:  # noqa: N802 - as above
+        if node.ctx == "load":
+            self._called("weighed", node, frame, super().visit_Tuple)
+        else:
+            super().visit_Tuple(node, frame)
+
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 - as above
+        self.write("(")
+        self._charged(node.expr, frame)
+        for operand in node.ops:
+            self.write(f" {operators[operand.op]} ")
+            self._charged(operand.expr, frame)
+        self.write(")")
+
+    def _charged(self, node: nodes.Expr, frame: Frame) -> None:
+        # What stands in the text is short, and most comparisons are with such.
+        if isinstance(node, nodes.Const):
+            self.visit(node, frame)
+        else:
+            self._called("charged", node, frame, self.visit)
+
+    def _called(self, name: str, node: Any, frame: Frame, visit: Callable[[Any, Frame], None]) -> None:
+        self.write(f"environment.{name}(")
+        visit(node, frame)
+        self.write(")")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name
         self.write("environment.joined((")
@@ -111,6 +144,19 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     def joined(self, values: tuple[object, ...]) -> str:
         """Return what `~` makes."""
         return filters.bounded(map(filters.text, values))
+
+    def weighed(self, value: object) -> object:
+        """Return a value that a literal made, unless it holds too much."""
+        filters.weight(value)
+        return value
+
+    def charged(self, value: object) -> object:
+        """Return a value about to be compared, charging for its size."""
+        if isinstance(value, str):
+            filters.charge(len(value))
+        elif isinstance(value, list | tuple | dict):
+            filters.weight(value)
+        return value
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Return a field; an object's own field comes before a method of the same name ("values", "items")."""
@@ -156,6 +202,9 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
             return str(obj)  # raises, as above
         if not self.is_safe_callable(obj):
             raise Refusal("only range() and a few methods can be called; this is a plain value")
+        owner = getattr(obj, "__self__", None)
+        if isinstance(owner, str | dict):
+            filters.charge(len(owner))
         return context.call(obj, *args, **kwargs)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ARG002 - Jinja's signature
@@ -166,7 +215,7 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             return _added(left, right, MAX_SUM_TEXT, "characters")
         if operator == "+" and isinstance(left, list) and isinstance(right, list):
-            return _added(left, right, MAX_SUM_LIST, "members")
+            return self.weighed(_added(left, right, MAX_SUM_LIST, "members"))
         if operator == "**" or not (isinstance(left, int | float) and isinstance(right, int | float)):
             raise Refusal(f"{operator} is for numbers here; ~ puts text together")
         return filters.within_bounds(self.binop_table[operator](left, right))
@@ -190,14 +239,10 @@ def bounded_range(*bounds: int) -> range:
     return found
 
 
-@pass_context
-def count_steps(context: Context, value: object) -> list[Any]:
-    """Return what a loop goes through, counted against the render's allowance; no value is an empty list."""
+def count_steps(value: object, body: int) -> list[Any]:
+    """Return what a loop goes through, counted with the size of its body; no value is an empty list."""
     items = [] if value is None else filters.items_of(value)
-    left: list[int] = context.parent[STEPS_LEFT]
-    left[0] -= len(items)
-    if left[0] < 0:
-        raise Refusal(f"the loops of this prompt take more than {MAX_STEPS:,} turns")
+    filters.charge_turns(len(items), body)
     return items
 
 

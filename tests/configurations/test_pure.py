@@ -90,8 +90,8 @@ def row(interaction: str, tier: str | None, model: str, document: Json | None = 
 
 ROWS = [
     row("B", "premium", "X"),
-    row("A", None, "Y", live(100_000), day=3),
-    row("B", None, "X", live(100_000), day=2),
+    row("A", None, "Y", live(100_000), day=2),
+    row("B", None, "X", live(100_000), day=3),
 ]
 
 
@@ -101,7 +101,7 @@ def places(filters: Filters) -> list[str]:
 
 def test_the_list_is_sorted_and_filtered_by_all_that_the_address_says() -> None:
     assert places(Filters()) == ["A/default", "B/default", "B/premium"]
-    assert places(Filters(sort="changed")) == ["A/default", "B/default", "B/premium"]
+    assert places(Filters(sort="changed")) == ["B/default", "A/default", "B/premium"]
     assert places(Filters(model="X", tier="default")) == ["B/default"]
     assert places(Filters(q="PREM x")) == ["B/premium"]
     assert places(Filters(status="not-live")) == ["B/premium"]

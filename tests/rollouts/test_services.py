@@ -18,7 +18,7 @@ from controlplane.rollouts.standing import State
 from controlplane.runtime.bucketing import BUCKETS
 from controlplane.runtime.resolver import Request, in_gate, resolve
 from controlplane.runtime.snapshot import Snapshot
-from tests.rollouts.conftest import KEY, REASON, Walk, second_version
+from tests.rollouts.walk import KEY, REASON, Walk, second_version
 
 ActorAs = Callable[[Role | str], Actor]
 ALL = set(range(BUCKETS))
@@ -357,8 +357,7 @@ def test_a_gate_lets_the_same_people_in_again(walk: Walk) -> None:
         "raised the gate of COACHING_RESPONSE from 10 % to 50 % of users in production: the rest take the legacy path",
         "lowered the gate of COACHING_RESPONSE from 50 % to 0 % of users in production: every call takes the legacy path",
         "raised the gate of COACHING_RESPONSE from 0 % to 10 % of users in production: the rest take the legacy path",
-        "raised the gate of COACHING_RESPONSE from 10 % to 100 % of users in production: "
-        "every call goes through configuration lookup",
+        "raised the gate of COACHING_RESPONSE from 10 % to 100 % of users in production: every call goes through configuration lookup",
     ]
 
 

@@ -174,29 +174,51 @@ DEEP: Final = [
     Hostile("a long tag", "{% " + "x" * 60_000 + " %}", "profile"),
 ]
 
-# Within every bound, and yet seconds of a processor: only a limit on time stops these.
-SLOW: Final = [
+_WORDS: Final = "{% set w = range(1000)|join('b ')|upper %}{% set w = w ~ w ~ w ~ w ~ w ~ w ~ w ~ w %}"
+
+WORK: Final = [
     Hostile(
         "sorting in a loop",
-        "{% set a = (goal ~ ' x') | replace('', 'ab ') %}"
-        "{% set w = range(1000)|join('b ')|upper %}{% set w = w ~ w ~ w ~ w ~ w ~ w ~ w ~ w %}"
-        "{% for i in range(1000) %}{% if w.split()|sort|unique|length == 7 %}x{% endif %}{% endfor %}y",
-        "worker",
+        _WORDS + _LOOP + "{% if w.split()|sort|unique|length == 7 %}x{% endif %}" + _END + "y",
+        "render",
     ),
     Hostile(
-        "text in a loop",
-        "{% set w = range(1000)|join('b ') %}{% set w = w ~ w ~ w ~ w ~ w ~ w ~ w ~ w ~ w ~ w %}"
-        "{% for i in range(90) %}{% for j in range(1000) %}"
-        "{% if w|replace('b', 'c')|title|lower|wordcount == 7 %}x{% endif %}{% endfor %}{% endfor %}y",
-        "worker",
+        "text in loops",
+        _WORDS + "{% for i in range(90) %}" + _LOOP + "{% if w|replace('B', 'c')|title|wordcount == 7 %}x{% endif %}" + _END + _END,
+        "render",
     ),
+    Hostile("comparing text in a loop", _WORDS + _LOOP + "{% if w == w|lower %}x{% endif %}" + _END + "y", "render"),
+    Hostile("methods in a loop", _WORDS + _LOOP + "{% if w.upper().lower() %}{% endif %}" + _END + "y", "render"),
     Hostile(
         "lists in lists compared",
         "{% set a = [1] %}{% set b = [1] %}"
         + "{% set a = [a,a,a,a,a,a,a,a,a,a] %}{% set b = [b,b,b,b,b,b,b,b,b,b] %}" * 12
         + "{{ 'x' if a == b else 'y' }}",
+        "render",
+    ),
+    Hostile("lists in sums of lists", "{% set a = [1, 2] %}" + "{% set a = [a] + [a] %}" * 60 + "{{ a|length }}", "render"),
+    Hostile("many small things in loops", "{% for i in range(90) %}" + _LOOP + "{% set a = 1 + 1 %}" * 700 + _END + _END, "render"),
+    Hostile(
+        "comparing by a filter",
+        "{% set a = range(1000)|list %}{% set a = [a, a, a, a, a, a, a, a] %}"
+        "{% set b = range(1000)|list %}{% set b = [b, b, b, b, b, b, b, b] %}"
+        + (_LOOP + "{% if [a]|select('eq', b)|list == 7 %}x{% endif %}" + _END) * 100
+        + "y",
+        "render",
+    ),
+]  # fmt: skip
+
+# Within every bound, and yet seconds of a processor: only a limit on time stops these.
+SLOW: Final = [
+    Hostile(
+        "much work on short texts",
+        "{% set w = 'ab' ~ range(20)|join('-') %}{% for i in range(30) %}"
+        + _LOOP
+        + "{% set a = w|title|upper|title|upper|title|upper|title|upper|title|upper|title|upper|title|upper %}"
+        + _END * 2
+        + "y",
         "worker",
     ),
 ]
 
-HOSTILE: Final = [*ESCAPES, *ESCAPES_AT_RUN, *FLOODS, *DEEP, *SLOW]
+HOSTILE: Final = [*ESCAPES, *ESCAPES_AT_RUN, *FLOODS, *DEEP, *WORK, *SLOW]

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class UnknownEnvironmentError(ControlPlaneRuntimeError):
-    """This process does not serve the environment asked for."""
+    """The environment asked for is not served by this process."""
 
     def __init__(self, environment: str, served: Sequence[str]) -> None:
         super().__init__(f"This service serves {', '.join(served)}, not {environment}.")

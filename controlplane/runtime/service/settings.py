@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane.runtime.stores.base import is_environment
+
 _MOST_SECONDS = 3600.0
 
 
@@ -26,7 +28,7 @@ class ServiceSettings:
         names = [
             name.strip() for name in environ.get("CONTROLPLANE_ENVIRONMENTS", "production,staging").split(",")
         ]
-        if not all(names) or len(set(names)) != len(names):
+        if len(set(names)) != len(names) or not all(map(is_environment, names)):
             raise SettingsError("CONTROLPLANE_ENVIRONMENTS must be codes with commas between them, each once")
         home = environ.get("CONTROLPLANE_HOME")
         return cls(

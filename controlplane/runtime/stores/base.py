@@ -141,9 +141,14 @@ def holds(read: Callable[[], bytes | str], wanted: bytes | str) -> bool:
     return False
 
 
+def is_environment(environment: str) -> bool:
+    """Whether this may be an environment's code: it becomes part of paths and of table keys."""
+    return re.fullmatch(_ENVIRONMENT, environment) is not None
+
+
 def check_environment(environment: str) -> str:
-    """The environment's code, if it is safe to be part of a path and of a table key."""
-    if not re.fullmatch(_ENVIRONMENT, environment):
+    """The environment's code, or a `ValueError`."""
+    if not is_environment(environment):
         raise ValueError(f"not an environment code: {environment!r}")
     return environment
 
