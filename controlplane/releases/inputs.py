@@ -16,6 +16,8 @@ class ChosenInput(BaseModel):
     def _some(cls, entries: list[str]) -> list[str]:
         if not entries:
             raise ValueError("Tick at least one entry.")
+        if any("\x00" in key for key in entries):
+            raise ValueError("One of these is not the key of an entry.")
         return entries
 
     @property

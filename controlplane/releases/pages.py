@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from controlplane.prompts import textdiff
 from controlplane.registry.models import Environment
 from controlplane.releases import history, saved, steps, words
-from controlplane.releases.compose import Document
 from controlplane.releases.diff import ABSENT, EntryChange, FieldChange, Kind, diff, digest_of
 from controlplane.releases.models import ExportStep, Release
 from controlplane.releases.steps import Export, State, Step
@@ -17,6 +16,8 @@ from controlplane.releases.steps import Export, State, Step
 UrlOf = Callable[[str], str | None]
 
 _OPEN_UP_TO = 6
+# A page to read shows the fields of so many entries at once; of more, those asked for (a first release has all there are).
+_DETAILED_UP_TO = 20
 # Follow from what else is shown, and say nothing to a reader; shown only when nothing else is there.
 _HIDDEN = frozenset({"sha256", "size", "salt", "algorithm"})
 
@@ -33,7 +34,7 @@ class FieldRow:
 
 @dataclass(frozen=True)
 class EntryView:
-    """One entry that differs, as pages show it."""
+    """One entry that differs, as pages show it; without `detailed` its rows and text are left out."""
 
     key: str
     name: str
@@ -46,6 +47,8 @@ class EntryView:
     digest: str
     note: str | None
     ticked: bool
+    detailed: bool
+    opened: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,6 @@ class Choosing:
     entries: list[EntryView]
     waiting: list[WaitingView]
     protected: bool
-    opened: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,6 @@ class ReleasePage:
     export: ExportView
     latest: int
     previous: int | None
-    opened: bool
 
 
 def unpublished(session: Session, environment: Environment, url_of: UrlOf) -> Choosing:
@@ -136,18 +137,19 @@ def rollback(session: Session, environment: Environment, number: int, url_of: Ur
     return _choosing(session, environment, changes, url_of)
 
 
-def release_page(session: Session, environment: str, number: int, url_of: UrlOf) -> ReleasePage:
-    """Return one release with what it changed and how far it has come."""
+def release_page(
+    session: Session, environment: str, number: int, url_of: UrlOf, *, shown: str = ""
+) -> ReleasePage:
+    """Return one release with what it changed and how far it has come; `shown` is the entry asked for."""
     release = history.get_release(session, environment, number)
     latest = history.latest_release(session, environment)
     changes = history.changes_of(session, environment, number)
     return ReleasePage(
         release=release,
-        entries=entry_views(session, changes, url_of),
+        entries=entry_views(session, changes, url_of, shown=shown),
         export=export_view(steps.export_of(session, environment, number)),
         latest=latest.number if latest else number,
         previous=number - 1 if number > 1 else None,
-        opened=len(changes) <= _OPEN_UP_TO,
     )
 
 
@@ -165,12 +167,26 @@ def entry_views(
     url_of: UrlOf,
     *,
     notes: Mapping[str, str] | None = None,
+    shown: str | None = None,
 ) -> list[EntryView]:
-    """Return changes as pages show them, with the texts of prompts line by line."""
-    bodies = saved.bodies_of(session, _prompts(changes, "before")) | saved.bodies_of(
-        session, _prompts(changes, "after")
-    )
-    return [_entry_view(change, bodies, url_of, note=(notes or {}).get(change.key)) for change in changes]
+    """Return changes as pages show them, with the texts of prompts line by line.
+
+    With `shown` given, a long list has details of that entry only.
+    """
+    every = shown is None or len(changes) <= _DETAILED_UP_TO
+    detailed = [change for change in changes if every or change.key == shown]
+    bodies = {**_bodies(session, detailed, "before"), **_bodies(session, detailed, "after")}
+    return [
+        _entry_view(
+            change,
+            bodies,
+            url_of,
+            note=(notes or {}).get(change.key),
+            detailed=every or change.key == shown,
+            opened=len(changes) <= _OPEN_UP_TO or change.key == shown,
+        )
+        for change in changes
+    ]
 
 
 def export_view(export: Export) -> ExportView:
@@ -203,7 +219,6 @@ def _choosing(
         entries=entry_views(session, changes, url_of, notes=notes),
         waiting=list(waiting),
         protected=environment.protected,
-        opened=len(changes) <= _OPEN_UP_TO,
     )
 
 
@@ -213,27 +228,37 @@ def _waiting(each: saved.Waiting, url_of: UrlOf) -> WaitingView:
     return WaitingView(words.entry_name(each.key), url_of(each.key), sentence)
 
 
-def _prompts(changes: Iterable[EntryChange], side: str) -> dict[str, Document]:
+def _bodies(session: Session, changes: Iterable[EntryChange], side: str) -> dict[str, str]:
     found = {change.key: getattr(change, side) for change in changes if change.key.startswith("prompt/")}
-    return {key: document for key, document in found.items() if document is not None}
+    return saved.bodies_of(
+        session, {key: document for key, document in found.items() if document is not None}
+    )
 
 
 def _entry_view(
-    change: EntryChange, bodies: Mapping[str, str], url_of: UrlOf, *, note: str | None
+    change: EntryChange,
+    bodies: Mapping[str, str],
+    url_of: UrlOf,
+    *,
+    note: str | None,
+    detailed: bool,
+    opened: bool,
 ) -> EntryView:
-    text = _text(change, bodies)
+    text = _text(change, bodies) if detailed else []
     return EntryView(
         key=change.key,
         name=words.entry_name(change.key),
         kind={Kind.ADDED: "new", Kind.REMOVED: "gone", Kind.CHANGED: "changed"}[change.kind],
         sentence=words.sentence(change).removeprefix(f"{words.entry_name(change.key)}: "),
-        rows=_rows(change),
+        rows=_rows(change) if detailed else [],
         text=text,
         text_summary=str(textdiff.summary(text)),
         url=url_of(change.key),
         digest=digest_of(change.after),
         note=note,
         ticked=note is None,
+        detailed=detailed,
+        opened=opened,
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, stream_with_context, url_for
@@ -24,7 +25,7 @@ Form = Parsed[Any]
 
 PAGE_LENGTH = 50
 # A stream holds a thread of the server: it ends by itself, and a page that still waits asks again.
-STREAM_SECONDS = 60.0
+STREAM_LOOKS = 150
 STREAM_PAUSE = 0.4
 
 
@@ -45,7 +46,7 @@ def unpublished(environment: str) -> str:
 @requires(Role.PUBLISHER)
 def publish(environment: str) -> ResponseReturnValue:
     """Publish what is ticked."""
-    form = parse(ChosenInput, request.form)
+    form = _chosen()
     status, problems = 422, None
     if form.value is not None:
         try:
@@ -88,8 +89,9 @@ def show(environment: str, number: int) -> str:
     """One release: what it changed, who and why, and how far it has come."""
     return render_template(
         "releases/show.html",
-        page=pages.release_page(db_session(), environment, number, entry_url),
+        page=pages.release_page(db_session(), environment, number, entry_url, shown=_shown()),
         publishers=people_with(Role.PUBLISHER),
+        more_url=lambda key: url_for("releases.show", number=number, entry=key),
     )
 
 
@@ -104,8 +106,7 @@ def events(environment: str, number: int) -> Response:
 
 def _stream(environment: str, number: int) -> Iterator[str]:
     sent = None
-    ends = time.monotonic() + STREAM_SECONDS
-    while time.monotonic() < ends:
+    for _ in range(STREAM_LOOKS):
         with independent() as session:
             export = pages.export_view(steps.export_of(session, environment, number))
         fragment = render_template("releases/_export.html", export=export)
@@ -140,7 +141,8 @@ def compare(environment: str) -> str:
         "releases/compare.html",
         older=older,
         newer=newer,
-        entries=pages.entry_views(session, changes, entry_url),
+        more_url=lambda key: url_for("releases.compare", **{"from": older, "to": newer, "entry": key}),
+        entries=pages.entry_views(session, changes, entry_url, shown=_shown()),
         form=fill({"from": older, "to": newer}),
         options=[
             (each.number, _option(each)) for each in history.list_releases(session, environment, limit=200)
@@ -169,7 +171,7 @@ def roll_back(environment: str, number: int) -> str:
 @requires(Role.PUBLISHER)
 def do_roll_back(environment: str, number: int) -> ResponseReturnValue:
     """Make what is ticked live again as it was."""
-    form = parse(ChosenInput, request.form)
+    form = _chosen()
     status, problems = 422, None
     if form.value is not None:
         try:
@@ -215,6 +217,23 @@ _PAGES = {
     "model": ("registry.model", "code"),
     "gate": ("rollouts.gate", "interaction"),
 }
+
+
+def _shown() -> str:
+    """The entry whose fields are asked for, on a page with too many to show them all."""
+    return request.args.get("entry", "")
+
+
+def _chosen() -> Form:
+    """What was sent. What people cannot see on the form they cannot mend: it is told of the form as a whole."""
+    form = parse(ChosenInput, request.form)
+    unseen = form.errors.keys() - {"entries", "reason"}
+    if not unseen:
+        return form
+    errors = {name: text for name, text in form.errors.items() if name not in unseen}
+    return replace(
+        form, errors={"": "The form did not arrive whole. Look at it once more and send it again.", **errors}
+    )
 
 
 def _environment(code: str) -> Environment:

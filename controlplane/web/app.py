@@ -17,6 +17,7 @@ from controlplane.web import (
     filters,
     frame,
     session,
+    standing,
     unit_of_work,
 )
 from controlplane.web.extensions import cache, htmx
@@ -46,6 +47,8 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = 2000
+    app.config["LIVE_RELEASE"] = standing.live_release
+    app.config["NAVIGATION_COUNTS"] = standing.navigation_counts
     register_templates(app)
     # The order is the order in which a request meets them; answers pass them the other way round.
     unit_of_work.register(app, sessions or LazyEngine(_database_url(settings)))

@@ -4,6 +4,7 @@ import http.client
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from controlplane.local import ports, processes
-from controlplane.local.aws import HEALTH_PATH
+from controlplane.local.aws import HEALTH_PATH, OneAtATime
 from controlplane.local.children import answers
 
 if TYPE_CHECKING:
@@ -68,6 +69,26 @@ def test_no_increment_of_eight_at_once_is_lost(dynamodb: "DynamoDBClient", table
     assert item["n"] == {"N": str(len(KEYS) * THREADS)}
 
 
+def test_a_request_is_alone_from_its_first_byte_to_the_last_of_the_answer() -> None:
+    inside, most = 0, 0
+
+    def application(_environ: object, _start_response: object) -> Iterator[bytes]:
+        nonlocal inside, most
+        inside += 1
+        for part in (b"first", b"last"):
+            most = max(most, inside)
+            time.sleep(0.001)  # an invitation to the other threads
+            yield part
+        inside -= 1
+
+    one_at_a_time = OneAtATime(application)
+    with ThreadPoolExecutor(THREADS) as pool:
+        bodies = list(pool.map(lambda _: one_at_a_time({"PATH_INFO": "/"}, _unused), range(5 * THREADS)))
+
+    assert bodies == [[b"first", b"last"]] * 5 * THREADS
+    assert most == 1
+
+
 def test_an_empty_object_is_an_object(s3: "S3Client") -> None:
     s3.create_bucket(Bucket="empty")
     s3.put_object(Bucket="empty", Key="nothing", Body=b"")
@@ -102,6 +123,10 @@ def test_requests_leave_no_line_and_the_end_is_quick() -> None:
         process.kill()
         process.wait()
     assert (process.returncode, said) == (0, b"")
+
+
+def _unused(*_arguments: object) -> Callable[[bytes], object]:
+    raise AssertionError("the application above answers without it")
 
 
 def _race(write: Callable[[int], object]) -> list[int]:

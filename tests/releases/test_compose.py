@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controlplane.releases.compose import Document, compose
@@ -60,7 +60,7 @@ def test_the_base_itself_is_never_changed() -> None:
     assert base == {"tier/free": {"rank": 1}}
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(entry_maps(), entry_maps(), st.data())
 def test_a_rolled_back_release_has_the_bytes_it_had(
     base: EntryMap, source: EntryMap, data: st.DataObject

@@ -84,7 +84,7 @@ def test_what_differs_is_shown_field_by_field_and_line_by_line(
     assert chosen(page) == [PREMIUM, PROMPT]
     assert "Model CLAUDE_3_5_SONNET → CLAUDE_3_HAIKU, temperature 0.7 → 0.2" in page.body
     rows = [words(row) for row in page.all("tr")]
-    assert "Model − removed: CLAUDE_3_5_SONNET + added: CLAUDE_3_HAIKU" in rows
+    assert "Model −removed: CLAUDE_3_5_SONNET +added: CLAUDE_3_HAIKU" in rows
     assert any("Never use <b>bold</b>." in row for row in rows)
     assert "1 line added" in page.body
     assert not any("Salt" in row or "Sha256" in row for row in rows)
@@ -272,6 +272,19 @@ def test_a_page_in_progress_listens_and_works_without_script(viewer: PageClient,
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
 
 
+def test_a_release_of_everything_shows_the_fields_of_the_entry_asked_for(viewer: PageClient) -> None:
+    page = viewer.get("/production/releases/1")
+    assert len(page.all("article")) == 74
+    assert page.all("details", class_="more") == []
+
+    shown = viewer.get(
+        next(each.get("href", "") for each in page.all("a") if "coaching_response#" in each.get("href", ""))
+    )
+
+    assert "Text of Template coaching_response" in shown.text
+    assert len(shown.all("details", class_="more")) == 1
+
+
 def test_a_page_that_is_done_neither_listens_nor_refreshes(viewer: PageClient, first_data: Session) -> None:
     exported(first_data, 1)
 
@@ -300,13 +313,13 @@ def test_events_send_the_fragment_of_the_page_and_end_when_it_is_done(
 def test_events_of_what_is_not_done_end_by_themselves(
     viewer: PageClient, first_data: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controlplane.releases.views.STREAM_SECONDS", 0.15)
-    monkeypatch.setattr("controlplane.releases.views.STREAM_PAUSE", 0.05)
+    monkeypatch.setattr("controlplane.releases.views.STREAM_LOOKS", 3)
+    monkeypatch.setattr("controlplane.releases.views.STREAM_PAUSE", 0.0)
 
     answer = viewer.get("/production/releases/1/events")
 
     assert answer.text.count('id="export"') == 1
-    assert ": still here" in answer.text
+    assert answer.text.count(": still here") == 2
     assert "event: done" not in answer.text
 
 

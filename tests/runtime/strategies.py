@@ -28,40 +28,48 @@ def units() -> st.SearchStrategy[str]:
 
 
 def salts() -> st.SearchStrategy[str]:
-    return st.text("0123456789abcdef", min_size=16, max_size=16)
+    return st.integers(0, 2**64 - 1).map("{:016x}".format)
 
 
 @st.composite
 def shares(draw: st.DrawFn, variants: int) -> list[list[list[int]]]:
     """Return for each variant the ranges it owns: all buckets, each once, pairs in either direction and in any order."""
-    cuts = draw(st.lists(st.integers(1, BUCKETS - 1), max_size=6, unique=True))
+    # Few draws of much: maps of entries are made of hundreds of these, and each draw costs.
+    cuts = draw(st.lists(st.integers(1, BUCKETS - 1), max_size=5, unique=True))
+    seed = draw(st.integers(0, 2**20))
     edges = [0, *sorted(cuts), BUCKETS]
     owned: list[list[list[int]]] = [[] for _ in range(variants)]
-    for start, end in pairwise(edges):
-        owner = draw(st.integers(0, variants - 1))
-        owned[owner].append([end, start] if draw(st.booleans()) else [start, end])
-    return [draw(st.permutations(ranges)) for ranges in owned]
+    for place, (start, end) in enumerate(pairwise(edges)):
+        choice = seed >> 3 * place
+        ranges = owned[choice % variants]
+        ranges.insert(len(ranges) if choice & 2 else 0, [end, start] if choice & 4 else [start, end])
+    return owned
 
 
-@st.composite
+_SETTINGS = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(MODELS),
+        "temperature": st.sampled_from([None, 0, 0.3, 0.7, 1]),
+        "max_tokens": st.sampled_from([None, 1, 2048, 4096]),
+        "effective_from": st.sampled_from([None, "2026-01-01T00:00:00Z"]),
+        "effective_until": st.sampled_from([None, "2027-01-01T00:00:00Z"]),
+        "active": st.sampled_from([True, True, False]),
+    }
+)
+
+
 def _variant(
-    draw: st.DrawFn, version: int, prompt: Mapping[str, Any], ranges: list[list[int]]
+    settings: Mapping[str, Any], version: int, prompt: Mapping[str, Any], ranges: list[list[int]]
 ) -> dict[str, Any]:
-    model = draw(st.sampled_from(MODELS))
-    others = [code for code in MODELS if code != model]
+    others = [code for code in MODELS if code != settings["model"]]
     return {
+        **settings,
         "version": version,
-        "model": model,
         "prompt": dict(prompt),
-        "temperature": draw(st.none() | st.sampled_from([0, 0.3, 0.7, 1])),
-        "max_tokens": draw(st.none() | st.integers(1, 4096)),
         "top_p": None,
         "frequency_penalty": None,
         "presence_penalty": None,
-        "fallbacks": draw(st.lists(st.sampled_from(others), unique=True, max_size=2)),
-        "effective_from": draw(st.none() | st.just("2026-01-01T00:00:00Z")),
-        "effective_until": draw(st.none() | st.just("2027-01-01T00:00:00Z")),
-        "active": draw(st.booleans()),
+        "fallbacks": others[: version % 3],
         "ranges": ranges,
     }
 
@@ -72,12 +80,12 @@ def configurations(draw: st.DrawFn, prompts: Sequence[Mapping[str, Any]]) -> dic
     versions = draw(st.lists(st.integers(1, 30), min_size=1, max_size=3, unique=True))
     owned = draw(shares(len(versions)))
     return {
-        # Gates draw from other letters, so that the two never share a salt.
+        # A gate's begins with letters that this one never has.
         "salt": draw(salts()),
         "algorithm": "v1",
         "unit": draw(st.sampled_from(["user", "tenant", "conversation"])),
         "variants": [
-            draw(_variant(version, draw(st.sampled_from(prompts)), ranges))
+            _variant(draw(_SETTINGS), version, prompts[version % len(prompts)], ranges)
             for version, ranges in zip(versions, owned, strict=True)
         ],
     }
@@ -87,7 +95,7 @@ def configurations(draw: st.DrawFn, prompts: Sequence[Mapping[str, Any]]) -> dic
 def gates(draw: st.DrawFn) -> dict[str, Any]:
     """Return a gate whose ranges are those of one of two variants."""
     return {
-        "salt": draw(st.text("uvwxyz", min_size=16, max_size=16)),
+        "salt": f"gate{draw(salts())[4:]}",
         "algorithm": "v1",
         "unit": "user",
         "ranges": draw(shares(2))[0],

@@ -1,14 +1,12 @@
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 
-from controlplane.runtime import Request, Snapshot, canonical, resolve, snapshot, validate
-from controlplane.runtime.errors import ConfigurationNotFoundError, TemplateRenderError
+from controlplane.runtime import Request, Snapshot, canonical, entries, resolve, snapshot, validate
+from controlplane.runtime.errors import ConfigurationNotFoundError
 from controlplane.runtime.renderer import compile_prompt, render
 from controlplane.runtime.snapshot import READ_LIMIT
 from controlplane.runtime.validate import MAX_ENTRY_BYTES, MAX_SNAPSHOT_BYTES
@@ -189,30 +187,24 @@ def test_the_ceilings_are_lower_for_publishing_than_for_reading() -> None:
     assert MAX_SNAPSHOT_BYTES * 2 == READ_LIMIT
 
 
-def test_nulling_any_field_is_either_fine_or_told_and_never_breaks_a_reader() -> None:
-    for key, document in releases.documents().items():
-        for field in document:
-            documents = releases.documents()
-            documents[key][field] = None
-            told = found(documents)
-            assert told, f"{key} {field}"
+def fields_of(documents: Documents) -> list[tuple[str, int | None, str]]:
+    outer: list[tuple[str, int | None, str]] = [
+        (key, None, field) for key in documents for field in documents[key]
+    ]
+    inner = [
+        (key, place, field)
+        for key in documents
+        for place, one in enumerate(documents[key].get("variants", []))
+        for field in one
+    ]
+    return outer + inner
 
 
-def test_the_first_data_of_this_product_has_prompts_within_the_profile() -> None:
-    folder = Path(__file__).parents[2] / "controlplane" / "first_data"
-    declared = {
-        one["code"]: one for one in json.loads((folder / "interactions.json").read_text())["interactions"]
-    }
-    for file in sorted((folder / "prompts").glob("*.jinja")):
-        body = file.read_text()
-        sha256 = canonical.digest(body.encode())
-        code = file.stem.upper()
-        interaction = {key: value for key, value in declared[code].items() if key != "code"}
-        prompt = {"interaction": code, "version": 1, "sha256": sha256, "size": len(body.encode())}
-        documents = {f"interaction/{code}": interaction, f"prompt/{file.stem}": prompt}
-        assert found(documents, {sha256: body}) == []
-
-
-def test_an_error_while_rendering_is_one_of_the_small_tree() -> None:
-    with pytest.raises(TemplateRenderError):
-        render(compile_prompt("{{ 1 / 0 }}"), {}, [])
+@pytest.mark.parametrize("value", [None, "", [], {}, -1, "7", True], ids=repr)
+def test_any_field_with_any_value_is_told_or_decodes(value: object) -> None:
+    for key, place, field in fields_of(releases.documents()):
+        documents = releases.documents()
+        target = documents[key] if place is None else documents[key]["variants"][place]
+        target[field] = value
+        if not found(documents):
+            entries.decode(key, canonical.dumps(documents[key]))
