@@ -117,7 +117,9 @@ class Page:
         parse = parser.parseFragment if self.is_fragment else parser.parse
         tree: ET.Element = parse(self.text)
         errors = [
-            error for error in parser.errors if not (self.is_fragment and error[1].startswith("expected-doctype"))
+            error
+            for error in parser.errors
+            if not (self.is_fragment and error[1].startswith("expected-doctype"))
         ]
         if strict and errors:
             place, code, values = errors[0]

@@ -58,5 +58,6 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "model": lambda key, _: _url("registry.model", code=key),
     "tier": lambda _key, _: _url("registry.tiers"),
     "environment": lambda _key, _: _url("registry.environments"),
-    "person": lambda key, _: _url("accounts.person", person_id=key),
+    # The record names people by their address for signing in; their own page goes by another id.
+    "person": lambda _key, _: _url("accounts.people"),
 }

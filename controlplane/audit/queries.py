@@ -13,6 +13,8 @@ from controlplane.errors import NotFound
 PAGE = 50
 # Counting a filter's matches exactly costs a pass over all of them; past this the page says "more than".
 MOST_COUNTED = 10_000
+# Each word that is looked for is compared with three texts of every event.
+MOST_WORDS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,19 +87,12 @@ def changes_of(
     return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(limit)).all()
 
 
-def latest(session: Session, *, environment: str | None = None, limit: int = 8) -> Sequence[AuditEvent]:
-    """The last changes of state everywhere, sign-ins left out; with an environment, those of others are left out."""
-    query = select(AuditEvent).where(AuditEvent.object_kind != "session")
-    if environment is not None:
-        query = query.where(or_(AuditEvent.environment == environment, AuditEvent.environment.is_(None)))
-    return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(limit)).all()
-
-
 def get_event(session: Session, identifier: str) -> AuditEvent:
     """One event by its permanent id; raises NotFound."""
-    event = session.scalar(select(AuditEvent).where(AuditEvent.id == identifier.upper()))
-    if event is None:
-        raise NotFound("change", identifier)
+    storable = identifier.replace("\x00", "")  # Postgres refuses to compare text with a NUL in it
+    event = session.scalar(select(AuditEvent).where(AuditEvent.id == storable.upper()))
+    if event is None or storable != identifier:
+        raise NotFound("change", storable)
     return event
 
 
@@ -141,7 +136,7 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         found.append(AuditEvent.at >= _midnight(wanted.after))
     if wanted.before is not None:
         found.append(AuditEvent.at < _midnight(wanted.before) + dt.timedelta(days=1))
-    found.extend(_says(word) for word in (wanted.q or "").split())
+    found.extend(_says(word) for word in (wanted.q or "").split()[:MOST_WORDS])
     return found
 
 

@@ -12,7 +12,7 @@ from controlplane.audit.inputs import DATES, WORDS, asked_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
 from controlplane.prompts import textdiff
-from controlplane.web.access import requires
+from controlplane.web.access import may, requires
 from controlplane.web.environments import current_environment, environments
 from controlplane.web.forms import fill
 from controlplane.web.unit_of_work import db_session
@@ -35,9 +35,13 @@ def index() -> str:
         days=pages.days_of(listed.events),
         links=_links(listed.events),
         options={
-            "actor": queries.known_actors(session),
-            "action": [(action, action) for action in queries.known_actions(session)],
-            "environment": [(each.code, each.name) for each in environments()],
+            "actor": _offered(queries.known_actors(session), asked.wanted.actor),
+            "action": _offered(
+                [(each, each) for each in queries.known_actions(session)], asked.wanted.action
+            ),
+            "environment": _offered(
+                [(each.code, each.name) for each in environments()], asked.wanted.environment
+            ),
         },
         newer_url=_turn("newer", listed.newer),
         older_url=_turn("older", listed.older),
@@ -60,7 +64,7 @@ def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the addres
         text=textdiff.lines(*changed) if changed else None,
         before=pages.as_json(event.before),
         after=pages.as_json(event.after),
-        object_link=object_url(event, environment=_environment_code()),
+        object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
         object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
         previous=previous,
@@ -68,10 +72,24 @@ def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the addres
     )
 
 
+def _offered(options: Sequence[tuple[str, str]], chosen: str | None) -> list[tuple[str, str]]:
+    """The choices of a filter, with what the address asks for: "All" must never stand over a narrowed list."""
+    if chosen is None or any(value == chosen for value, _ in options):
+        return [*options]
+    return [*options, (chosen, chosen)]
+
+
 def _links(events: Sequence[AuditEvent]) -> dict[str, tuple[str | None, str | None]]:
     """For each event the address of its object and of its release."""
     where = _environment_code()
-    return {event.id: (object_url(event, environment=where), release_url(event)) for event in events}
+    return {event.id: (_object_url(event, where), release_url(event)) for event in events}
+
+
+def _object_url(event: AuditEvent, where: str | None) -> str | None:
+    # People are the administrators' business: for others the link would end at a refusal.
+    if event.object_kind == "person" and not may(Role.ADMIN):
+        return None
+    return object_url(event, environment=where)
 
 
 def _environment_code() -> str | None:

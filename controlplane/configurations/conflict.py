@@ -69,7 +69,7 @@ def words(raw: Mapping[str, list[str]], name: str) -> str:
     if name == "active":
         return "yes" if values else "no"
     if name == "fallbacks":
-        return " → ".join(values) or "none"
+        return " then ".join(values) or "none"
     if name == "template" and values:
         code, _, version = values[0].partition("@")
         return f"{code}, pinned to version {version}" if version else f"{code}, live version"

@@ -25,12 +25,11 @@ Models = Mapping[str, Model]
 
 @dataclass(frozen=True)
 class Column:
-    """One variant beside the others: a live one with its share, or what is saved."""
+    """One variant beside the others, with what it is: its live share, or "saved"."""
 
     heading: str
     note: str
     version: int
-    live: bool
     document: Json
 
 
@@ -94,22 +93,14 @@ class Effect:
 
 
 def columns(standing: Standing, newest: ConfigurationVersion) -> list[Column]:
-    """The live variants, baseline first, then what is saved when that is none of them."""
+    """The live variants, baseline first; what is saved beside them when nothing is live or a rollout keeps it waiting."""
     found = [
-        Column(
-            f"Version {each.version}",
-            share_words(each.buckets),
-            each.version,
-            live=True,
-            document=each.document,
-        )
+        Column(f"Version {each.version}", share_words(each.buckets), each.version, each.document)
         for each in standing.variants
     ]
-    if all(each.version != newest.number for each in standing.variants) and not standing.archived:
-        note = "saved, waiting" if standing.waiting else "saved, not live"
-        found.append(
-            Column(f"Version {newest.number}", note, newest.number, live=False, document=settings_of(newest))
-        )
+    if not found or standing.waiting:
+        note = "saved, waits" if standing.waiting else "saved"
+        found.append(Column(f"Version {newest.number}", note, newest.number, settings_of(newest)))
     return found
 
 

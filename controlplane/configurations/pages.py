@@ -120,7 +120,7 @@ def version_page(
         version=version,
         document=this,
         newest=configuration.versions[0].number,
-        settings=setting_rows([Column("", "", number, live=False, document=this)]),
+        settings=setting_rows([Column("", "", number, this)]),
         changed=diff_rows(place.key, settings_of(before), this) if before else [],
         before=before.number if before else None,
         against_live=diff_rows(place.key, baseline.document, this) if baseline else [],

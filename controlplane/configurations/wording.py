@@ -48,7 +48,7 @@ def setting(variant: Variant, name: str) -> str:
     if name == "active":
         return "yes" if value else "no"
     if name == "fallbacks":
-        return " → ".join(value) if value else "none"
+        return " then ".join(value) if value else "none"
     if name in ("effective_from", "effective_until"):
         return moment_words(value)
     return (

@@ -1,9 +1,10 @@
 """Putting two people's changes of one text together, when they do not touch the same lines. Pure."""
 
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
+
+from controlplane.prompts.textdiff import opcodes
 
 
 class _Change(NamedTuple):
@@ -30,9 +31,8 @@ def merged(base: str, mine: str, theirs: str) -> str | None:
 
 
 def _changes(base: Sequence[str], other: Sequence[str]) -> list[_Change]:
-    opcodes = SequenceMatcher(None, base, other).get_opcodes()
     return [
         _Change(base_from, base_to, tuple(other[from_:to]))
-        for tag, base_from, base_to, from_, to in opcodes
+        for tag, base_from, base_to, from_, to in opcodes(base, other)
         if tag != "equal"
     ]

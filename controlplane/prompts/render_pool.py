@@ -127,6 +127,8 @@ class RenderPool:
         self._idle: list[_Worker] = []
         self._busy = 0
         self._waiting = 0
+        self._is_warm = False
+        self._is_closed = False
         self._process_id = os.getpid()
 
     def preview(
@@ -159,11 +161,39 @@ class RenderPool:
         without_optional = next(filter(None, others), None)
         return with_all or (without_optional and _without_optional(without_optional))
 
+    def warm_up(self) -> None:
+        """Start the workers in the background, once for each process, so that the first preview need not wait for one."""
+        with self._change:
+            self._start_anew_after_a_fork()
+            if self._is_warm:
+                return
+            self._is_warm = True
+        threading.Thread(target=self._fill, name="render workers", daemon=True).start()
+
     def close(self) -> None:
         """End the idle workers."""
         with self._change:
+            self._is_closed = True
             while self._idle:
                 self._idle.pop().kill()
+
+    def _fill(self) -> None:
+        for _ in range(self._most_workers):
+            with self._change:
+                if self._is_closed or self._busy + len(self._idle) >= self._most_workers:
+                    return
+            try:
+                worker = _Worker()
+            except (_Broken, OSError):
+                return  # the first job that needs one tries again, and says so
+            self._put_back(worker)
+
+    def _put_back(self, worker: _Worker) -> None:
+        with self._change:
+            if not self._is_closed:
+                self._idle.append(worker)
+                return
+        worker.kill()
 
     def _render(
         self, source: str, declared: Sequence[Parameter], values: list[dict[str, Any]], patience: float
@@ -188,8 +218,7 @@ class RenderPool:
             if worker:
                 worker.kill()
         else:
-            with self._change:
-                self._idle.append(worker)
+            self._put_back(worker)
         return answer
 
     def _idle_worker(self) -> _Worker | None:
@@ -231,7 +260,7 @@ class RenderPool:
             self._process_id = os.getpid()
             for worker in self._idle:
                 worker.forget()
-            self._idle, self._busy, self._waiting = [], 0, 0
+            self._idle, self._busy, self._waiting, self._is_warm = [], 0, 0, False
 
 
 _shared = RenderPool()

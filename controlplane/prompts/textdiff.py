@@ -11,6 +11,8 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 CONTEXT = 3
+# Comparing is quadratic at its worst. More lines than these between the first and the last change are shown as replaced.
+_MOST_LINES_COMPARED = 4_000
 # Beyond these a changed line is shown as wholly changed: the marks would no longer help anyone to read it.
 _LONGEST_LINE = 2_000
 _MOST_WORDS_COMPARED = 20_000
@@ -74,6 +76,19 @@ def lines(old: str, new: str, *, context: int | None = CONTEXT) -> list[Row]:
     return rows if context is None else list(_folded(rows, context))
 
 
+def opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+    """Return difflib's opcodes that lead from one list of lines to the other, in bounded time."""
+    shorter = min(len(old), len(new))
+    head = next((index for index in range(shorter) if old[index] != new[index]), shorter)
+    rest = shorter - head
+    tail = next((index for index in range(rest) if old[-1 - index] != new[-1 - index]), rest)
+    if max(len(old), len(new)) - head - tail <= _MOST_LINES_COMPARED:
+        return SequenceMatcher(None, old, new).get_opcodes()
+    changed = ("replace", head, len(old) - tail, head, len(new) - tail)
+    found = [("equal", 0, head, 0, head), changed, ("equal", changed[2], len(old), changed[4], len(new))]
+    return [code for code in found if code[1] < code[2] or code[3] < code[4]]
+
+
 def summary(rows: Sequence[Row]) -> Summary:
     """Count what `lines` found."""
     kinds = [row.kind for row in rows]
@@ -87,7 +102,7 @@ def _split(text: str) -> list[str]:
 
 def _rows(old: list[str], new: list[str]) -> Iterator[Row]:
     words_left = _MOST_WORDS_COMPARED
-    for tag, old_from, old_to, new_from, new_to in SequenceMatcher(None, old, new).get_opcodes():
+    for tag, old_from, old_to, new_from, new_to in opcodes(old, new):
         if tag == "equal":
             yield from _same(old, old_from, old_to, new_from)
             continue

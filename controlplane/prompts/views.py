@@ -26,6 +26,12 @@ blueprint = Blueprint("prompts", __name__)
 Form = Parsed[Any]
 
 
+@blueprint.before_request
+def warm_up() -> None:
+    """Have the render workers ready by the time somebody who came to look begins to write."""
+    shared().warm_up()
+
+
 # Looking
 
 
@@ -68,7 +74,7 @@ def show(environment: str, code: str) -> str:
         urls={
             "unpublished": _url("releases.unpublished"),
             "interaction": _url("registry.interaction", code=found.prompt.interaction),
-            "changes": _url("audit.index", object=f"prompt:{code}"),
+            "changes": _url("audit.index", object_kind="prompt", object_key=code),
         },
     )
 

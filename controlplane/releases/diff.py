@@ -84,6 +84,26 @@ def digest_of(document: Document | None) -> str:
 _ORDER: Final = {kind: place for place, kind in enumerate(("configuration", "gate", "prompt"))}
 
 
+# As forms and pages of a configuration have them; other fields follow by name.
+_FIELDS: Final = (
+    *(
+        "version",
+        "model",
+        "prompt",
+        "temperature",
+        "max_tokens",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+    ),
+    *("fallbacks", "effective_from", "effective_until", "active", "ranges"),
+)
+
+
+def _field_place(name: str) -> tuple[int, str]:
+    return _FIELDS.index(name) if name in _FIELDS else len(_FIELDS), name
+
+
 def _place(key: str) -> tuple[int, str]:
     kind = key.partition("/")[0]
     return _ORDER.get(kind, len(_ORDER) + (KINDS.index(kind) if kind in KINDS else len(KINDS))), key
@@ -122,7 +142,7 @@ def _spread(document: Document, variant: Document | None) -> Document:
 
 
 def _object_fields(prefix: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[FieldChange]:
-    for name in sorted(before.keys() | after.keys()):
+    for name in sorted(before.keys() | after.keys(), key=_field_place):
         yield from _value_fields(prefix, name, before.get(name, ABSENT), after.get(name, ABSENT))
 
 

@@ -131,12 +131,12 @@ def _export(
         with transaction(engine) as session:
             job = prepare(session, environment, number, since=since)
         found = "the store is empty" if since is None else f"the store is at release {since}"
-        detail["words"] = f"{found}; {len(job.documents)} entries to write"
+        detail["words"] = f"{found}; {_entries(job)} to write"
     with steps.told(engine, environment, number, Step.OBJECTS) as detail:
         detail["words"] = _write_objects(store, job)
     with steps.told(engine, environment, number, Step.ENTRIES) as detail:
         store.write_entries(environment, number, job.documents)
-        detail["words"] = f"{len(job.documents)} entries"
+        detail["words"] = _entries(job)
     with steps.told(engine, environment, number, Step.CHECK) as detail:
         detail["words"] = _check(store, job)
     return _move_pointer(engine, store, job)
@@ -185,11 +185,16 @@ def _documents(session: Session, environment: str, number: int, since: int | Non
     return {key: canonical.dumps(live[key]) if key in live else None for key in changed}
 
 
+def _entries(job: Job) -> str:
+    return "1 entry" if len(job.documents) == 1 else f"{len(job.documents)} entries"
+
+
 def _write_objects(store: ReleaseStore, job: Job) -> str:
     for sha256, body in job.bodies.items():
         store.write_prompt(sha256, body)
     store.write_snapshot(job.environment, job.sha256, job.data)
-    return f"{len(job.bodies)} templates, snapshot {job.sha256[:12]} of {len(job.data):,} bytes"
+    texts = f"{len(job.bodies)} {'text' if len(job.bodies) == 1 else 'texts'}"
+    return f"{texts}, snapshot {job.sha256[:12]} of {len(job.data):,} bytes"
 
 
 def _check(store: ReleaseStore, job: Job) -> str:

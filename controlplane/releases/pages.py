@@ -245,12 +245,15 @@ def _entry_view(
     opened: bool,
 ) -> EntryView:
     text = _text(change, bodies) if detailed else []
+    rows = _rows(change) if detailed else []
+    if text and [row.field for row in rows] == ["Version"]:
+        rows = []  # the sentence says so; what matters is the text
     return EntryView(
         key=change.key,
         name=words.entry_name(change.key),
         kind={Kind.ADDED: "new", Kind.REMOVED: "gone", Kind.CHANGED: "changed"}[change.kind],
         sentence=words.sentence(change).removeprefix(f"{words.entry_name(change.key)}: "),
-        rows=_rows(change) if detailed else [],
+        rows=rows,
         text=text,
         text_summary=str(textdiff.summary(text)),
         url=url_of(change.key),

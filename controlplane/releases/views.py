@@ -151,7 +151,7 @@ def compare(environment: str) -> str:
 
 
 def _option(release: Release) -> str:
-    summary = release.summary if len(release.summary) <= 60 else f"{release.summary[:59]}…"
+    summary = release.summary if len(release.summary) <= 40 else f"{release.summary[:39]}…"
     return f"Release {release.number}: {summary}"
 
 

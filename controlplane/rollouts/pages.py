@@ -36,6 +36,7 @@ class Panel:
     running: Standing | None
     live_version: int | None
     startable: tuple[tuple[str, str], ...]
+    live: Live
     base: int
     protected: bool
     sentence: str
@@ -49,6 +50,14 @@ class Panel:
     def next_share(self) -> int | None:
         """The next step up, in buckets."""
         return next_share(self.running.share) if self.running else None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a share would do, in words, or what is wrong with it."""
+
+    words: str
+    problem: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,7 @@ def rollout_panel(session: Session, environment: str, configuration: Configurati
         running=running,
         live_version=versions[0] if versions else None,
         startable=startable,
+        live=live,
         base=running.last.release if running else live.release,
         protected=is_protected(session, environment),
         sentence=running.sentence if running else _idle(versions, startable, configuration),

@@ -58,6 +58,8 @@ def start(environment: str) -> ResponseReturnValue:
     """Start it, or show the form again with what is wrong."""
     configuration = _configuration_asked_for()
     form = parse(StartInput, _with_preset(request.form))
+    if _only_asks():
+        return _new_page(_panel(environment, configuration), replace(form, errors={}))
     if form.value is None:
         return _new_page(_panel(environment, configuration), form), 422
     wanted = form.value
@@ -95,6 +97,8 @@ def move(environment: str, number: int) -> ResponseReturnValue:
     """Set the share, or show the page again with what is wrong."""
     rollout = services.get_rollout(db_session(), environment, number)
     form = parse(ShareInput, _with_preset(request.form))
+    if _only_asks():
+        return _show_page(environment, number, replace(form, errors={}))
     if form.value is None:
         return _show_page(environment, number, form), 422
     wanted = form.value
@@ -180,6 +184,8 @@ def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
     """Set the gate's share, or show the page again with what is wrong."""
     row = _interaction(interaction)
     form = parse(ShareInput, _with_preset(request.form))
+    if _only_asks():
+        return _gate_page(environment, row, replace(form, errors={}))
     if form.value is None:
         return _gate_page(environment, row, form), 422
     wanted = form.value
@@ -222,6 +228,18 @@ def rollout_form(panel: pages.Panel) -> Form:
     share = format_share(panel.running.share) if panel.running else "10"
     version = panel.startable[0][0] if panel.startable else ""
     return fill({"share": share, "to_version": version, "reason": "", "base": panel.base})
+
+
+@blueprint.app_template_global("rollout_effect")
+def rollout_effect(panel: pages.Panel, form: Form) -> pages.Effect:
+    """What the form, as it stands, would do."""
+    typed = form["share"].value
+    if panel.running:
+        here = panel.running
+        return _said(typed, lambda share: pages.effect(here, share))
+    version = form["to_version"].value
+    to_version = int(version) if version.isascii() and version.isdigit() else 0
+    return _said(typed, lambda share: pages.start_effect(panel.live, to_version, share))
 
 
 @blueprint.app_template_global("gates_of")
@@ -330,10 +348,12 @@ def _gate_page(
     environment: str, interaction: Interaction, form: Form | None, *, conflict: str | None = None
 ) -> str:
     row = pages.gate(db_session(), environment, interaction)
+    form = _renewed(form, row.base, {"share": format_share(row.share)})
     return render_template(
         "rollouts/gate.html",
         gate=row,
-        form=_renewed(form, row.base, {"share": format_share(row.share)}),
+        form=form,
+        effect=_said(form["share"].value, lambda share: pages.gate_effect(row, share)),
         protected=pages.is_protected(db_session(), environment),
         conflict=conflict,
         changes=changes_of(db_session(), "gate", interaction.code, environment, limit=10),
@@ -342,8 +362,17 @@ def _gate_page(
 
 
 def _effect(sentence: Callable[[int], str]) -> str:
+    shown = _said(request.args.get("share", ""), sentence)
+    return render_template("rollouts/_effect.html", effect=shown)
+
+
+def _said(typed: str, sentence: Callable[[int], str]) -> pages.Effect:
     try:
-        share = parse_share(request.args.get("share", ""))
+        return pages.Effect(sentence(parse_share(typed)))
     except ValueError as problem:
-        return render_template("rollouts/_effect.html", effect=str(problem), problem=True)
-    return render_template("rollouts/_effect.html", effect=sentence(share), problem=False)
+        return pages.Effect(str(problem), problem=True)
+
+
+def _only_asks() -> bool:
+    """Whether the form was sent by the button that shows what it would do, for browsers without script."""
+    return request.form.get("step") == "check"

@@ -45,7 +45,7 @@ def test_saving_is_told_in_words_with_what_was_before(first_data: Session, actor
     assert (event.object_kind, event.object_key) == ("configuration", "COACHING_RESPONSE/premium")
     assert event.sentence == (
         "saved version 2 of COACHING_RESPONSE · premium: model CLAUDE_3_5_SONNET → CLAUDE_3_HAIKU, "
-        "temperature 0.7 → 0.4, max tokens 4,096 → 1,024, fallbacks CLAUDE_3_SONNET → GPT_4O → none"
+        "temperature 0.7 → 0.4, max tokens 4,096 → 1,024, fallbacks CLAUDE_3_SONNET then GPT_4O → none"
     )
     assert event.reason == "cheaper"
     assert event.before is not None

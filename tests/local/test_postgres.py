@@ -19,6 +19,7 @@ import psycopg
 import pytest
 
 from controlplane.local import processes
+from controlplane.local.locks import FileLock
 from controlplane.local.postgres import Postgres, PostgresError, temporary
 from controlplane.local.postgres_files import account_for, find_programs
 
@@ -265,6 +266,24 @@ def directory(closed_to_nobody: Path) -> Iterator[Path]:
     yield directory
     data = (directory / "data").resolve()
     processes.end(lambda: processes.working_in(data), ((signal.SIGKILL, 5.0),))
+
+
+def test_a_temporary_server_clears_away_what_a_killed_one_left_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tmp_path.chmod(0o755)
+    left, used, young = (tmp_path / f"controlplane-postgres-{name}" for name in ("left", "used", "young"))
+    for directory in (left, used, young):
+        directory.mkdir()
+    in_use = FileLock(used / "owner.lock")
+    in_use.take(wait=False)
+    for directory in (left, used):
+        os.utime(directory, (0, 0))
+
+    with temporary():
+        assert (left.exists(), used.exists(), young.exists()) == (False, True, True)
+    in_use.drop()
 
 
 @pytest.fixture(scope="module")

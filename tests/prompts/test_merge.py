@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.prompts.merge import merged
@@ -28,12 +28,14 @@ def test_the_same_change_by_both_is_made_once() -> None:
     assert merged(BASE, BASE + "\nBe kind.", BASE + "\nBe kind.") == BASE + "\nBe kind."
 
 
+@settings(deadline=None)  # a slow machine is no defect
 @given(TEXTS, TEXTS)
 def test_with_only_one_change_the_result_is_that_change(base: str, changed: str) -> None:
     assert merged(base, changed, base) == changed
     assert merged(base, base, changed) == changed
 
 
+@settings(deadline=None)  # a slow machine is no defect
 @given(TEXTS, TEXTS, TEXTS)
 def test_it_does_not_matter_who_came_first(base: str, mine: str, theirs: str) -> None:
     assert merged(base, mine, theirs) == merged(base, theirs, mine)

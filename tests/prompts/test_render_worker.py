@@ -205,6 +205,19 @@ def test_a_forked_process_gets_workers_of_its_own() -> None:
     pool.close()
 
 
+def test_a_warm_pool_has_its_workers_ready() -> None:
+    pool = RenderPool(workers=2)
+    pool.warm_up()
+    pool.warm_up()
+    for thread in threading.enumerate():
+        if thread.name == "render workers":
+            thread.join(30)
+    assert len(pool._idle) == 2
+    assert pool.preview("x", {}, ()).text == "x"
+    pool.close()
+    assert pool._idle == []
+
+
 def test_values_are_never_rendered(pool: RenderPool) -> None:
     assert pool.preview("{{ name }}", {"name": "{{ 7 * 7 }}"}, DECLARED).text == "{{ 7 * 7 }}"
 
@@ -231,7 +244,7 @@ GIVEN = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(TEXTS, GIVEN)
 def test_the_worker_answers_what_the_runtime_renders(
     pool: RenderPool, source: str, values: dict[str, object]

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.prompts.textdiff import Part, Row, lines, summary
@@ -44,6 +44,15 @@ def test_without_a_context_every_line_is_kept() -> None:
     assert [row.kind for row in lines("a\nb", "a\nb", context=None)] == ["same", "same"]
 
 
+def test_beyond_some_thousand_lines_the_changed_part_is_shown_as_replaced() -> None:
+    old = ["first", *map(str, range(6_000)), "last"]
+    new = ["first", *(f"{number} changed" if number % 2 else str(number) for number in range(6_000)), "last"]
+    rows = lines("\n".join(old), "\n".join(new), context=None)
+    assert [row.kind for row in rows] == ["same", *["del"] * 6_000, *["ins"] * 6_000, "same"]
+    assert side(rows, "same", "del").split("\n") == old
+    assert side(rows, "same", "ins").split("\n") == new
+
+
 def test_a_summary_counts_lines_in_words() -> None:
     assert str(summary(lines("a\nb", "a\nc\nd"))) == "2 lines added, 1 line removed"
     assert str(summary(lines("", "a"))) == "1 line added"
@@ -66,6 +75,7 @@ def test_texts_made_to_be_slow_to_compare_still_compare() -> None:
         assert summary(rows).added > 0
 
 
+@settings(deadline=None)  # a slow machine is no defect
 @given(TEXTS, TEXTS)
 def test_the_rows_hold_both_texts(old: str, new: str) -> None:
     rows = lines(old, new, context=None)
@@ -74,6 +84,7 @@ def test_the_rows_hold_both_texts(old: str, new: str) -> None:
     assert [row.old for row in rows if row.old] == list(range(1, len(old.split("\n")) + 1 if old else 1))
 
 
+@settings(deadline=None)  # a slow machine is no defect
 @given(TEXTS, TEXTS)
 def test_folding_hides_only_unchanged_lines(old: str, new: str) -> None:
     whole, folded = lines(old, new, context=None), lines(old, new)

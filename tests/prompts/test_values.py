@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.prompts.values import examples, fields, read
@@ -32,6 +32,7 @@ def parameter(kind: str, example: object = None, *, required: bool = True) -> Pa
     return Parameter(name="it", type=kind, required=required, description="What it is", example=example)
 
 
+@settings(deadline=None)  # a slow machine is no defect
 @given(DECLARED)
 def test_an_example_typed_as_the_form_shows_it_reads_as_the_example(declared: Parameter) -> None:
     values = read([declared], examples([declared]))

@@ -145,7 +145,7 @@ def test_the_preview_of_a_wrong_text_says_where_and_leaves_the_last_good_one(edi
     )
     status = answer.by_id("preview-status")
     assert (status.get("data-state"), status.get("data-line")) == ("problem", "2")
-    assert "did you mean user_message" in " ".join("".join(status.itertext()).split())
+    assert "did you mean 'user_message'?" in " ".join("".join(status.itertext()).split())
     assert 'id="preview-text"' not in answer.text
 
 

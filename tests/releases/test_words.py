@@ -44,8 +44,8 @@ def test_many_changed_fields_are_counted() -> None:
     )
 
     assert sentence(PREMIUM, configuration(variant(3)), configuration(after)) == (
-        "COACHING_RESPONSE · premium: active yes → no, fallbacks none → A, B, max tokens 1024 → 10, "
-        "model CLAUDE_3_5_SONNET → X, and 2 more fields"
+        "COACHING_RESPONSE · premium: model CLAUDE_3_5_SONNET → X, temperature 0.7 → not set, "
+        "max tokens 1024 → 10, top p not set → 0.5, and 2 more fields"
     )
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.configurations.services import archive_configuration
+from controlplane.db import now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
 from controlplane.releases import services as releases
 from controlplane.releases.history import latest_release, snapshot_of
@@ -109,9 +110,9 @@ def test_the_runtime_follows_every_move(walk: Walk) -> None:
 
     def on_two() -> set[str]:
         live = snapshot(walk.session)
-        now = releases.now()
+        at = now()
         found = {
-            unit: resolve(live, Request("COACHING_RESPONSE", "premium", unit=unit), now=now).variant.version
+            unit: resolve(live, Request("COACHING_RESPONSE", "premium", unit=unit), now=at).variant.version
             for unit in units
         }
         return {unit for unit, version in found.items() if version == 2}
@@ -246,10 +247,11 @@ def test_a_page_made_before_a_move_cannot_undo_it(walk: Walk) -> None:
     rollout = walk.start(10_000)
     seen = walk.release
     walk.move(rollout, 50_000, base=seen)
-    for late in (
+    stale: list[Callable[[], None]] = [
         lambda: walk.move(rollout, 20_000, base=seen),
         lambda: walk.abort(rollout, base=seen),
-    ):
+    ]
+    for late in stale:
         with pytest.raises(Conflict, match=f"at 50 % since release {walk.release}, by Publisher One"):
             late()
     assert len(walk.owned()[1]) == 50_000
@@ -281,11 +283,12 @@ def test_a_rollback_ends_a_rollout_and_the_next_writer_records_it(walk: Walk) ->
     assert standing.running(walk.session, "production") == []
     assert [each.number for each in standing.past(walk.session, "production")] == [rollout.number]
     assert rollout.state == "running"
-    for late in (
+    late_moves: list[Callable[[], None]] = [
         lambda: walk.move(rollout, 20_000),
         lambda: walk.abort(rollout),
         lambda: walk.finish(rollout),
-    ):
+    ]
+    for late in late_moves:
         with pytest.raises(Conflict, match="is over since release 3"):
             late()
     again = walk.start(20_000)
@@ -387,7 +390,8 @@ def test_of_two_who_move_at_once_one_is_told(engine: Engine, actor_as: ActorAs) 
         walk = Walk(session, actor_as(Role.PUBLISHER), configuration)
         number, seen = walk.start(10_000).number, walk.release
         session.commit()
-    barrier, outcomes = threading.Barrier(4), []
+    barrier = threading.Barrier(4)
+    outcomes: list[int | None] = []
 
     def move(share: int) -> None:
         with Session(engine, expire_on_commit=False) as session:

@@ -194,6 +194,22 @@ def test_the_effect_says_who_would_move(publisher: PageClient, walk: Walk) -> No
     assert "5,000 of 100,000 buckets move from version 1 to version 9" in publisher.get(begin).text
 
 
+def test_without_script_a_button_shows_what_a_share_would_do(publisher: PageClient, walk: Walk) -> None:
+    address = begun(walk)
+    asked = {"share": "50", "step": "check"}
+    for path, action, words in (
+        (address, address, "Raising from 10 % to 50 %: 40,000 of 100,000 buckets move"),
+        (GATE, GATE, "Lowering from 100 % to 50 %: 50,000 of 100,000 buckets move"),
+    ):
+        page = publisher.submit(publisher.get(path), action, asked)
+        assert page.status == 200
+        assert words in page.body
+        assert page.form(action)["share"] == "50"
+        assert page.error_of("share") is None
+    assert "Version 2 stays at 10 %: nobody moves." in publisher.get(address).body
+    assert len(walk.owned()[1]) == 10_000
+
+
 def test_a_gate_is_moved(publisher: PageClient, walk: Walk) -> None:
     page = publisher.get(GATE)
     assert "Every call goes through configuration lookup." in page.body

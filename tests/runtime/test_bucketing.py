@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def critical(freedom: int) -> float:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: ascii(vector["unit"])[:24])
-def test_the_frozen_vectors_do_not_move(vector: dict[str, str]) -> None:
+def test_the_frozen_vectors_do_not_move(vector: dict[str, Any]) -> None:
     assert bucket(vector["salt"], vector["unit_kind"], vector["unit"]) == vector["bucket"]
 
 

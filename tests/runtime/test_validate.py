@@ -22,9 +22,8 @@ Change = Callable[[Documents], object]
 
 
 def found(documents: Documents, bodies: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
-    return [
-        tuple(problem) for problem in validate(documents, releases.bodies() if bodies is None else bodies)
-    ]
+    problems = validate(documents, releases.bodies() if bodies is None else bodies)
+    return [(one.key, one.field, one.message) for one in problems]
 
 
 def variant(documents: Documents, key: str = CONFIGURATION, place: int = 0) -> dict[str, Any]:

@@ -34,13 +34,27 @@ ROWS = [
 LINES = [
     SimpleNamespace(kind="skip", text="12 unchanged lines"),
     SimpleNamespace(kind="same", old=13, new=13, text="{% for goal in goals %}"),
-    SimpleNamespace(kind="del", old=14, new=None, parts=[("- ", False), ("{{ goal }}", True), (" now", False)]),
-    SimpleNamespace(kind="ins", old=None, new=14, parts=[("- ", False), ("{{ goal.title }}", True), (" now", False)]),
+    SimpleNamespace(
+        kind="del", old=14, new=None, parts=[("- ", False), ("{{ goal }}", True), (" now", False)]
+    ),
+    SimpleNamespace(
+        kind="ins", old=None, new=14, parts=[("- ", False), ("{{ goal.title }}", True), (" now", False)]
+    ),
     SimpleNamespace(kind="same", old=15, new=15, text="{% endfor %}"),
 ]
 ITEMS = [
-    SimpleNamespace(at=MOMENT, actor="editor-1", sentence="raised it", url="/c/1", reason="Better", release=418, tone="rolling"),
-    SimpleNamespace(at=MOMENT, actor="editor-2", sentence="published 3 entries", url=None, environment="production"),
+    SimpleNamespace(
+        at=MOMENT,
+        actor="editor-1",
+        sentence="raised it",
+        url="/c/1",
+        reason="Better",
+        release=418,
+        tone="rolling",
+    ),
+    SimpleNamespace(
+        at=MOMENT, actor="editor-2", sentence="published 3 entries", url=None, environment="production"
+    ),
 ]
 
 
@@ -59,7 +73,13 @@ def add_to(app: Flask) -> None:
         if refused:
             form = form.refused(Refused({"temperature": "Enter 2 or less.", "model": "It is inactive."}))
         page = render_template(
-            "kitchen_sink.html", form=form, rows=ROWS, lines=LINES, items=ITEMS, moment=MOMENT, q=request.args.get("q", "")
+            "kitchen_sink.html",
+            form=form,
+            rows=ROWS,
+            lines=LINES,
+            items=ITEMS,
+            moment=MOMENT,
+            q=request.args.get("q", ""),
         )
         return page, 422 if refused else 200
 

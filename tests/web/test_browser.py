@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
@@ -20,7 +20,9 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: install chromium, or name it by CHROMIUM"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine: install chromium, or name it by CHROMIUM"
+    ),
 ]
 
 Open = Callable[..., Page]
@@ -44,27 +46,40 @@ def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def open_page(address: str) -> Iterator[Open]:
-    """Open a path as an administrator; console errors and blocked scripts or styles fail the test."""
-    complaints: list[str] = []
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-
-        def open_page(path: str, *, script: bool = True, width: int = 1440) -> Page:
-            context = browser.new_context(
-                base_url=address, java_script_enabled=script, viewport={"width": width, "height": 900}
-            )
-            page = context.new_page()
-            _sign_in(page)
-            page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.goto(path)
-            return page
-
-        yield open_page
+        yield browser
         browser.close()
-    assert [each for each in complaints if "422" not in each] == []
+
+
+@pytest.fixture
+def open_page(address: str, chromium: Browser) -> Iterator[Open]:
+    """Open a path as an administrator; console errors and blocked scripts or styles fail the test."""
+    complaints: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def open_page(path: str, *, script: bool = True, width: int = 1440) -> Page:
+        context = chromium.new_context(
+            base_url=address, java_script_enabled=script, viewport={"width": width, "height": 900}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(5000)
+        _sign_in(page)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type == "error" else None
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # Chromium reports an answer of status 422 as an error of the page; it is what we mean to send.
+    assert [each for each in complaints if "status of 422" not in each] == []
 
 
 def _sign_in(page: Page) -> None:
@@ -72,7 +87,7 @@ def _sign_in(page: Page) -> None:
     page.fill("#f-email", "admin@example.com")
     page.fill("#f-password", PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/settings/profile")
+    page.wait_for_url(lambda url: "sign-in" not in url)
 
 
 def test_number_range_and_presets_stay_equal(open_page: Open) -> None:
@@ -95,7 +110,9 @@ def test_enter_in_the_share_does_not_press_a_preset(open_page: Open) -> None:
     page.fill("#f-share", "33")
     page.locator("#f-share").press("Enter")
     page.wait_for_load_state()
-    expect(page.locator("#f-share")).to_have_value("10")  # the page after the POST, filled anew: the form was sent
+    expect(page.locator("#f-share")).to_have_value(
+        "10"
+    )  # the page after the POST, filled anew: the form was sent
 
 
 def test_without_script_only_the_number_is_offered(open_page: Open) -> None:
@@ -108,7 +125,12 @@ def test_without_script_only_the_number_is_offered(open_page: Open) -> None:
 def test_leaving_unsaved_work_asks_first(open_page: Open) -> None:
     page = open_page("/kitchen-sink")
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     page.fill("#edit #f-max_tokens", "99")
     page.fill("#f-body", "something else")
     expect(page.locator("#edit .guard-note")).to_have_text("2 unsaved changes")
@@ -170,7 +192,9 @@ def test_a_line_of_a_message_puts_the_caret_there(open_page: Open) -> None:
     page = open_page("/kitchen-sink")
     page.click("#to-line-3")
     expect(page.locator("#f-body")).to_be_focused()
-    chosen = page.locator("#f-body").evaluate("area => area.value.slice(area.selectionStart, area.selectionEnd)")
+    chosen = page.locator("#f-body").evaluate(
+        "area => area.value.slice(area.selectionStart, area.selectionEnd)"
+    )
     assert chosen == "- {{ goal }}"
 
 
@@ -190,7 +214,9 @@ def test_the_theme_can_be_chosen_without_script(open_page: Open) -> None:
 
 def test_a_message_can_be_put_away(open_page: Open) -> None:
     page = open_page("/kitchen-sink")
-    page.evaluate("fetch('/kitchen-sink', {method: 'POST', body: new URLSearchParams({ok: 1}), redirect: 'manual'})")
+    page.evaluate(
+        "fetch('/kitchen-sink', {method: 'POST', body: new URLSearchParams({ok: 1}), redirect: 'manual'})"
+    )
     page.wait_for_timeout(200)
     page.goto("/settings/profile")
     expect(page.locator(".toast")).to_contain_text("Saved version 9.")
@@ -201,7 +227,7 @@ def test_a_message_can_be_put_away(open_page: Open) -> None:
 @pytest.mark.parametrize("width", [1440, 768, 390, 320])
 def test_no_page_scrolls_sideways(open_page: Open, width: int) -> None:
     page = open_page("/kitchen-sink", width=width)
-    for path in ["/kitchen-sink", "/settings/people", "/settings/profile", "/nowhere"]:
+    for path in ["/kitchen-sink", "/settings/people", "/settings/profile", "/settings/people/new"]:
         page.goto(path)
         beyond = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert beyond == 0, path

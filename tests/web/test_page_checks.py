@@ -55,7 +55,7 @@ def test_a_good_page_and_a_fragment_pass() -> None:
 
 
 def test_a_fragment_is_checked_too() -> None:
-    with pytest.raises(PageError, match="^labels:"):
+    with pytest.raises(PageError, match=r"^labels:"):
         client_showing('<div><input name="a"></div>').get("/")
 
 

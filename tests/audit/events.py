@@ -1,0 +1,26 @@
+"""Events for tests, with everything a test does not care about filled in."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.models import AuditEvent
+from controlplane.audit.services import record
+
+ADA = Actor(
+    kind="person", id="ada-1", name="Ada Lovelace", role=Role.PUBLISHER, via="browser", request_id="request-1"
+)
+GRACE = Actor(kind="person", id="grace-1", name="Grace Hopper", role=Role.EDITOR, via="browser")
+
+
+def told(session: Session, sentence: str = "changed something", **more: Any) -> AuditEvent:
+    """Record an event."""
+    facts: dict[str, Any] = {
+        "actor": ADA,
+        "action": "model.changed",
+        "object_kind": "model",
+        "object_key": "GPT_5",
+        "sentence": sentence,
+    }
+    return record(session, **{**facts, **more})

@@ -1,0 +1,319 @@
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor, Role
+from controlplane.audit import pages
+from controlplane.audit.object_links import link_to
+from controlplane.audit.queries import PAGE
+from controlplane.prompts import services as prompts
+from tests.audit.events import told
+from tests.page import Page, PageClient
+
+ClientAs = Callable[[Role | str], PageClient]
+HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> {{ 7*7 }}"
+
+
+def lines(page: Page) -> list[str]:
+    """The sentences of a list."""
+    return [
+        "".join(link.itertext())
+        for link in page.all("a")
+        if link.get("href", "").startswith("/changes/") and not link.get("rel")
+    ]
+
+
+def test_the_list_says_who_did_what_why_and_where(client_as: ClientAs, first_data: Session) -> None:
+    told(
+        first_data,
+        "published release 2: one configuration",
+        action="release.published",
+        object_kind="release",
+        object_key="production/1",
+        environment="production",
+        release=1,
+        reason="For the summer",
+    )
+    first_data.commit()
+    page = client_as("viewer").get("/changes?actor=ada-1")
+    assert page.status == 200
+    assert lines(page) == ["published release 2: one configuration"]
+    for words in ("Ada Lovelace", "“For the summer”", "production", "release 1", "1 change"):
+        assert words in page.body
+    assert page.link("release 1") == "/production/releases/1"
+    assert [heading for heading in page.texts("h2") if " 20" in heading]
+
+
+def test_the_list_begins_with_the_newest_and_turns_over_both_ways(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    for number in range(PAGE + 2):
+        told(first_data, f"change {number}")
+    first_data.commit()
+    client = client_as("viewer")
+    first = client.get("/changes?actor=ada-1&q=change")
+    assert lines(first)[:2] == [f"change {PAGE + 1}", f"change {PAGE}"]
+    second = client.get(first.link("Older"))
+    assert lines(second) == ["change 1", "change 0"]
+    assert "actor=ada-1" in first.link("Older")
+    assert "q=change" in first.link("Older")
+    assert lines(client.get(second.link("Newer"))) == lines(first)
+
+
+def test_the_filter_shows_what_the_address_asks_for(client_as: ClientAs, first_data: Session) -> None:
+    told(first_data, environment="staging")
+    first_data.commit()
+    page = client_as("viewer").get(
+        "/changes?environment=staging&actor=ada-1&action=model.changed&q=some&after=2020-01-01&before=2999-01-01"
+    )
+    assert len(lines(page)) == 1
+    chosen = [option.get("value") for option in page.all("option") if option.get("selected") is not None]
+    assert {"staging", "ada-1", "model.changed"} <= set(chosen)
+    assert page.one("input", name="q").get("value") == "some"
+    assert page.one("input", name="after").get("value") == "2020-01-01"
+
+
+def test_a_filter_for_something_unknown_is_shown_as_it_is(client_as: ClientAs) -> None:
+    page = client_as("viewer").get("/changes?environment=gone")
+    assert lines(page) == []
+    assert page.one("option", value="gone").get("selected") is not None
+    assert "No change matches this filter" in page.body
+    assert page.link("Clear filters") == "/changes"
+
+
+def test_the_list_of_one_object_can_be_widened(client_as: ClientAs, first_data: Session) -> None:
+    told(first_data, "of another", object_key="CLAUDE")
+    told(first_data, "of this")
+    first_data.commit()
+    page = client_as("viewer").get("/changes?object_kind=model&object_key=GPT_5&actor=ada-1")
+    assert lines(page) == ["of this"]
+    assert page.link("Show changes of everything") == "/changes"
+    assert page.one("input", name="object_key").get("value") == "GPT_5"
+
+
+def test_before_anything_happened_the_list_says_so(client_as: ClientAs, first_data: Session) -> None:
+    page = client_as("viewer").get("/changes?older=1")
+    assert lines(page) == []
+    assert "Nothing has happened yet" in page.body
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("after=yesterday", "“yesterday” is not a date"),
+        ("older=x", "The place in the list was not understood"),
+        ("before=%00", "is not a date"),
+        ("q=%00", "Changes"),
+        ("older=9223372036854775808", "The place in the list was not understood"),
+        ("unknown=1", "Changes"),
+    ],
+)
+def test_an_address_that_makes_no_sense_still_gives_a_page(
+    client_as: ClientAs, query: str, words: str
+) -> None:
+    page = client_as("viewer").get(f"/changes?{query}")
+    assert page.status == 200
+    assert words in page.body
+
+
+def test_a_change_has_a_page_of_its_own_with_all_that_is_known(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    actor = Actor(
+        kind="person", id="ada-1", name="Ada Lovelace", role=Role.PUBLISHER, via="browser",
+        request_id="01REQUEST", address="192.0.2.7", user_agent="Browser/1",
+    )  # fmt: skip
+    earlier = told(first_data, "came before")
+    event = told(
+        first_data,
+        "changed the price of GPT_5",
+        actor=actor,
+        reason="Cheaper now",
+        before={"price": 2, "name": "GPT 5", "limits": {"tokens": 10}},
+        after={"price": 1, "name": "GPT 5", "limits": {"tokens": 20}},
+    )
+    later = told(first_data, "came after")
+    first_data.commit()
+    page = client_as("viewer").get(f"/changes/{event.id}")
+    assert page.heading == f"Change {event.sequence}"
+    for words in (
+        "Ada Lovelace changed the price of GPT_5", "Cheaper now", "publisher at that time", "01REQUEST",
+        "192.0.2.7", "Browser/1", "limits.tokens", f"sealed as {event.hash[:12]}", event.previous_hash[:12],
+    ):  # fmt: skip
+        assert words in page.body
+    assert not [text for text in page.texts("tr") if text.startswith("name")]
+    assert page.link("Before: came before") == f"/changes/{earlier.id}"
+    assert page.link("After: came after") == f"/changes/{later.id}"
+    assert page.link("Open what was changed") == "/models/GPT_5"
+    assert page.link("model GPT_5") == "/changes?object_kind=model&object_key=GPT_5"
+
+
+def test_a_changed_text_is_shown_line_by_line(
+    client_as: ClientAs, first_data: Session, actor_as: Callable[[str], Actor]
+) -> None:
+    prompt = prompts.get_prompt(first_data, "coaching_response")
+    body = f"{prompt.versions[0].body}\nAlways be kind."
+    prompts.save_version(
+        first_data, prompt, body=body, base_version=1, reason="Kinder answers", actor=actor_as("editor")
+    )
+    first_data.commit()
+    client = client_as("viewer")
+    listed = client.get("/changes?object_kind=prompt&object_key=coaching_response")
+    page = client.get(
+        next(a.get("href", "") for a in listed.all("a") if "version 2" in "".join(a.itertext()))
+    )
+    assert "Always be kind." in page.body
+    assert page.all("ins") or [each for each in page.tree.iter() if each.get("data-kind") == "ins"]
+    assert page.link("Open what was changed") == "/production/templates/coaching_response"
+
+
+def test_hostile_text_stays_text_everywhere(client_as: ClientAs, first_data: Session) -> None:
+    actor = Actor(
+        kind="person", id=HOSTILE, name=HOSTILE, role=Role.VIEWER, via=HOSTILE, request_id=HOSTILE,
+        address=HOSTILE, user_agent=HOSTILE,
+    )  # fmt: skip
+    event = told(
+        first_data,
+        HOSTILE,
+        actor=actor,
+        action=HOSTILE,
+        object_kind=HOSTILE,
+        object_key=HOSTILE,
+        environment=HOSTILE,
+        reason=HOSTILE,
+        before={HOSTILE: HOSTILE, "body": HOSTILE},
+        after={HOSTILE: f"{HOSTILE}!", "body": f"{HOSTILE}!"},
+        release=1,
+    )
+    first_data.commit()
+    client = client_as("viewer")
+    client.flask.set_cookie("environment", "production")
+    listed = client.get(
+        "/changes", query_string={"q": HOSTILE, "object_kind": HOSTILE, "object_key": HOSTILE}
+    )
+    assert lines(listed) == [HOSTILE]
+    for page in (listed, client.get(f"/changes/{event.id}")):
+        assert page.status == 200
+        assert "<script>alert" not in page.text
+        assert "<img src=x" not in page.text
+        assert "49" not in page.heading
+        assert "{{ 7*7 }}" in page.body
+
+
+@pytest.mark.parametrize("identifier", ["nothing", "%00", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "%3Cscript%3E"])
+def test_a_change_that_never_happened_is_a_page_not_found(client_as: ClientAs, identifier: str) -> None:
+    assert client_as("viewer").get(f"/changes/{identifier}").status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "leads_to"),
+    [
+        (
+            "configuration",
+            "COACHING_RESPONSE/premium",
+            "/production/configurations/COACHING_RESPONSE/premium",
+        ),
+        (
+            "configuration",
+            "COACHING_RESPONSE/premium/acme",
+            "/production/configurations/COACHING_RESPONSE/premium/acme",
+        ),
+        ("release", "staging/3", "/production/releases/3"),
+        ("gate", "KPI_ANALYSIS", "/production/gates/KPI_ANALYSIS"),
+        ("prompt", "coaching_response", "/production/templates/coaching_response"),
+        ("interaction", "KPI_ANALYSIS", "/interactions/KPI_ANALYSIS"),
+        ("model", "GPT_5", "/models/GPT_5"),
+        ("tier", "free", "/tiers"),
+        ("environment", "staging", "/environments"),
+        ("person", "ada@example.com", "/settings/people"),
+        ("something", "else", None),
+    ],
+)
+def test_every_kind_of_object_is_linked_to_where_it_lives(
+    client_as: ClientAs, kind: str, key: str, leads_to: str | None
+) -> None:
+    with client_as("viewer").app.test_request_context("/changes"):
+        assert link_to(kind, key, environment="production") == leads_to
+
+
+@pytest.mark.parametrize(("role", "linked"), [("viewer", False), ("admin", True)])
+def test_people_are_linked_only_for_those_who_may_open_them(
+    client_as: ClientAs, first_data: Session, role: str, linked: bool
+) -> None:
+    event = told(first_data, action="person.added", object_kind="person", object_key="ada@example.com")
+    first_data.commit()
+    page = client_as(role).get(f"/changes/{event.id}")
+    assert ("Open what was changed" in page.body) is linked
+
+
+def test_every_link_to_an_object_in_the_list_opens(client_as: ClientAs) -> None:
+    client = client_as("admin")
+    page = client.get("/changes")
+    links = {
+        link.get("href", "")
+        for link in page.all("a")
+        if link.get("aria-label", "").startswith("Open what was changed")
+    }
+    assert len(links) > 10
+    assert {path: status for path in links if (status := client.get(path).status) != 200} == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/models/GPT_5",
+        "/interactions/KPI_ANALYSIS",
+        "/production/configurations/COACHING_RESPONSE/premium",
+        "/production/gates/KPI_ANALYSIS",
+        "/production/templates/coaching_response",
+    ],
+)
+def test_the_page_of_an_object_leads_to_all_changes_of_it_and_of_nothing_else(
+    client_as: ClientAs, path: str
+) -> None:
+    client = client_as("viewer")
+    links = {
+        link.get("href", "")
+        for link in client.get(path).all("a")
+        if link.get("href", "").startswith("/changes?")
+    }
+    assert len(links) == 1
+    assert "only " in client.get(links.pop()).body
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("Ada Lovelace", "AL"),
+        ("ada", "A"),
+        ("ada@example.com", "AE"),
+        ("Jean-Luc Picard", "JL"),
+        ("", "?"),
+        ("***", "?"),
+    ],
+)
+def test_initials(name: str, letters: str) -> None:
+    assert pages.initials(name) == letters
+
+
+def test_fields_are_compared_by_their_paths() -> None:
+    changes = pages.field_changes(
+        {"a": {"b": 1, "same": True}, "gone": "x", "list": [1], "body": "old"},
+        {"a": {"b": 2, "same": True}, "new": None, "list": [1, 2], "body": "new"},
+    )
+    assert [(each.field, each.before, each.after) for each in changes] == [
+        ("a.b", "1", "2"), ("gone", "x", None), ("list", "[1]", "[1, 2]"),
+    ]  # fmt: skip
+    assert pages.field_changes(None, None) == []
+
+
+def test_what_takes_away_is_red_and_what_goes_live_is_green() -> None:
+    actions = [
+        "rollout.aborted",
+        "person.sign_in_refused",
+        "release.published",
+        "rollout.raised",
+        "model.changed",
+    ]
+    assert [pages.tone_of(action) for action in actions] == ["failed", "failed", "live", "rolling", "neutral"]
