@@ -23,17 +23,27 @@ def run_on(connection: Connection) -> None:
         context.run_migrations()
 
 
+def run_alone(connection: Connection) -> None:
+    """Run while nobody else does; whoever waited finds nothing left to do."""
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+    try:
+        run_on(connection)
+        connection.commit()
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+
+
 def main() -> None:
     given = context.config.attributes.get("connection")
     if given is not None:
-        run_on(given)
+        run_alone(given)
         return
     engine = create_engine(os.environ["DATABASE_URL"])
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-        connection.commit()
-        run_on(connection)
-        connection.commit()
+        run_alone(connection)
     engine.dispose()
 
 

@@ -10,8 +10,6 @@ from typing import Any
 from controlplane.audit.models import AuditEvent
 from controlplane.db import Json
 
-# A long text is compared line by line instead of being shown whole in a cell.
-_TEXT_FIELDS = frozenset({"body"})
 # Events whose before and after are whole documents keep them under paths as deep as this.
 _DEEPEST = 6
 
@@ -84,7 +82,7 @@ def days_of(events: Sequence[AuditEvent]) -> list[Day]:
 def tone_of(action: str) -> str:
     """How loud an event is: what takes something away from people is red, what puts something live is green."""
     verb = action.rpartition(".")[2]
-    if verb in {"aborted", "refused", "disabled", "archived"}:
+    if verb in {"aborted", "sign_in_refused", "disabled", "archived"}:
         return "failed"
     if verb in {"published", "rolled_back", "finished"}:
         return "live"
@@ -99,21 +97,13 @@ def initials(name: str) -> str:
 
 
 def field_changes(before: Json | None, after: Json | None) -> list[FieldChange]:
-    """Every field that differs between the two, by its path; long texts are left to the text difference."""
+    """Every field that differs between the two, by its path."""
     old, new = _flat(before or {}), _flat(after or {})
     return [
         FieldChange("", path, _spell(old.get(path)), _spell(new.get(path)))
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path) and path.rpartition(".")[2] not in _TEXT_FIELDS
+        if old.get(path) != new.get(path)
     ]
-
-
-def texts(before: Json | None, after: Json | None) -> tuple[str, str] | None:
-    """The old and the new text of an event that changed one, or None."""
-    old, new = (before or {}).get("body"), (after or {}).get("body")
-    if isinstance(old, str) or isinstance(new, str):
-        return (old if isinstance(old, str) else ""), (new if isinstance(new, str) else "")
-    return None
 
 
 def as_json(document: Json | None) -> str | None:

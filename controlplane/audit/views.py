@@ -12,6 +12,7 @@ from controlplane.audit.inputs import DATES, WORDS, asked_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
 from controlplane.prompts import textdiff
+from controlplane.prompts.services import get_version
 from controlplane.web.access import may, requires
 from controlplane.web.environments import current_environment, environments
 from controlplane.web.forms import fill
@@ -55,13 +56,12 @@ def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the addres
     session = db_session()
     event = queries.get_event(session, id)
     previous, following = queries.neighbours(session, event)
-    changed = pages.texts(event.before, event.after)
     return render_template(
         "audit/show.html",
         event=event,
         line=pages.line_of(event),
         fields=pages.field_changes(event.before, event.after),
-        text=textdiff.lines(*changed) if changed else None,
+        text=_text_change(event),
         before=pages.as_json(event.before),
         after=pages.as_json(event.after),
         object_link=_object_url(event, _environment_code()),
@@ -70,6 +70,15 @@ def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the addres
         previous=previous,
         following=following,
     )
+
+
+def _text_change(event: AuditEvent) -> Sequence[textdiff.Row] | None:
+    """What an event did to the text of a template. The record holds digests: the versions never change either."""
+    number = (event.after or {}).get("version")
+    if event.action != "prompt.version_saved" or not isinstance(number, int):
+        return None
+    old, new = (get_version(db_session(), event.object_key, each).body for each in (number - 1, number))
+    return textdiff.lines(old, new)
 
 
 def _offered(options: Sequence[tuple[str, str]], chosen: str | None) -> list[tuple[str, str]]:

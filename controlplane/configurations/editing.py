@@ -1,7 +1,7 @@
 """The edit form between the browser and the service: filled, read, checked as a whole, merged after a conflict."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -31,6 +31,12 @@ class Submission:
 
     form: Form
     partial: ConfigurationInput | None
+
+    @property
+    def unfinished(self) -> "Submission":
+        """The same while it is still being written: that it has no reason yet is no mistake."""
+        errors = {name: text for name, text in self.form.errors.items() if name != "reason"}
+        return replace(self, form=replace(self.form, errors=errors))
 
     @property
     def values(self) -> ConfigurationInput | None:
@@ -107,7 +113,10 @@ def effect(
         settings_of(version_of(values, number=0))
         if values and not told.keys() & {"model", "template"}
         else None,
-        problems=list(told.values()),
+        problems=[
+            f"{conflict.FIELDS[name]}: {text}" if name in conflict.FIELDS else text
+            for name, text in told.items()
+        ],
         saved=settings_of(configuration.versions[0]) if configuration else None,
         live=stand.variants[0] if stand.variants else None,
         models=models_by_code(session),

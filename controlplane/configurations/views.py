@@ -145,7 +145,7 @@ def update(environment: str, interaction: str, tier: str, tenant: str | None = N
     newest = editing.form_of(configuration.versions[0])
     submission = editing.read(session, place_of(configuration), request.form, theirs=newest)
     if request.form.get("step") in ("check", "edit"):
-        return _edit_page(environment, configuration, submission.form, submission)
+        return _edit_page(environment, configuration, submission.unfinished.form, submission)
     if submission.values is None:
         return _edit_page(environment, configuration, submission.form, submission), 422
     base = request.form.get("base_version", 0, type=int)
@@ -205,7 +205,7 @@ def create(environment: str) -> ResponseReturnValue:
         return _place_page(Parsed(None, {"interaction": "Choose an interaction."}, {})), 422
     submission = editing.read(db_session(), place, request.form)
     if request.form.get("step") == "check":
-        return _new_page(environment, place, submission.form, submission)
+        return _new_page(environment, place, submission.unfinished.form, submission)
     if submission.values is None:
         return _new_page(environment, place, submission.form, submission), 422
     try:

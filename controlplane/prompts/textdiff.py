@@ -11,11 +11,13 @@ from difflib import SequenceMatcher
 from typing import NamedTuple
 
 CONTEXT = 3
+_MOST_ROWS = 2_000
 # Comparing is quadratic at its worst. More lines than these between the first and the last change are shown as replaced.
 _MOST_LINES_COMPARED = 4_000
 # Beyond these a changed line is shown as wholly changed: the marks would no longer help anyone to read it.
 _LONGEST_LINE = 2_000
 _MOST_WORDS_COMPARED = 20_000
+_WORDS_A_LINE_COSTS = 20
 _LEAST_ALIKE = 0.3
 
 _WORD = re.compile(r"\w+|\s+|[^\w\s]")
@@ -32,7 +34,8 @@ class Part(NamedTuple):
 class Row:
     """One line of the difference, numbered in the old and in the new text.
 
-    `kind` is "same", "ins", "del", or "skip" in place of `hidden` unchanged lines.
+    `kind` is "same", "ins", "del", or "skip" in place of `hidden` lines: unchanged ones, or, as the last row of a very long
+    difference, the rest of it with `hidden_ins` and `hidden_del` changes.
     """
 
     kind: str
@@ -40,12 +43,16 @@ class Row:
     new: int | None = None
     parts: tuple[Part, ...] = ()
     hidden: int = 0
+    hidden_ins: int = 0
+    hidden_del: int = 0
 
     @property
     def text(self) -> str:
         """The whole line, or how many lines stand here."""
+        if self.hidden_ins or self.hidden_del:
+            return f"{self.hidden:,} more lines are not shown: {Summary(self.hidden_ins, self.hidden_del)}"
         if self.hidden:
-            return f"{self.hidden} unchanged line{'s' if self.hidden != 1 else ''}"
+            return f"{self.hidden:,} unchanged line{'s' if self.hidden != 1 else ''}"
         return "".join(part.text for part in self.parts)
 
 
@@ -73,10 +80,10 @@ def lines(old: str, new: str, *, context: int | None = CONTEXT) -> list[Row]:
     if old == new and context is not None:
         return []
     rows = list(_rows(_split(old), _split(new)))
-    return rows if context is None else list(_folded(rows, context))
+    return rows if context is None else _cut(list(_folded(rows, context)))
 
 
-def opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int, int, int]]:
+def opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
     """Return difflib's opcodes that lead from one list of lines to the other, in bounded time."""
     shorter = min(len(old), len(new))
     head = next((index for index in range(shorter) if old[index] != new[index]), shorter)
@@ -92,7 +99,10 @@ def opcodes(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, int, int,
 def summary(rows: Sequence[Row]) -> Summary:
     """Count what `lines` found."""
     kinds = [row.kind for row in rows]
-    return Summary(added=kinds.count("ins"), removed=kinds.count("del"))
+    return Summary(
+        added=kinds.count("ins") + sum(row.hidden_ins for row in rows),
+        removed=kinds.count("del") + sum(row.hidden_del for row in rows),
+    )
 
 
 def _split(text: str) -> list[str]:
@@ -132,7 +142,7 @@ def _mark(gone: list[str], come: list[str], words_left: int) -> tuple[tuple[_Mar
         if len(old) > _LONGEST_LINE or len(new) > _LONGEST_LINE:
             continue
         old_words, new_words = _WORD.findall(old), _WORD.findall(new)
-        used += len(old_words) + len(new_words)
+        used += len(old_words) + len(new_words) + _WORDS_A_LINE_COSTS
         if used > words_left:
             break
         before[index], after[index] = _words(old_words, new_words)
@@ -171,6 +181,19 @@ def _folded(rows: list[Row], context: int) -> Iterator[Row]:
         yield Row("skip", hidden=hidden)
 
 
+def _cut(rows: list[Row]) -> list[Row]:
+    """Leave out the end of a difference that is too long for a page, and say what is in it."""
+    rest = rows[_MOST_ROWS:]
+    counted = summary(rest)
+    if not counted.added and not counted.removed:
+        return rows
+    hidden = sum(row.hidden or 1 for row in rest)
+    return [
+        *rows[:_MOST_ROWS],
+        Row("skip", hidden=hidden, hidden_ins=counted.added, hidden_del=counted.removed),
+    ]
+
+
 def _near_a_change(rows: list[Row], context: int) -> list[bool]:
     near = [False] * len(rows)
     for order in (range(len(rows)), range(len(rows) - 1, -1, -1)):
@@ -182,4 +205,4 @@ def _near_a_change(rows: list[Row], context: int) -> list[bool]:
 
 
 def _counted(number: int, verb: str) -> str:
-    return f"{number} line{'s' if number != 1 else ''} {verb}"
+    return f"{number:,} line{'s' if number != 1 else ''} {verb}"

@@ -175,7 +175,7 @@ def gates(session: Session, environment: str) -> list[GateRow]:
     found = _gate_entries(session, environments=[environment])
     return [
         _gate_row(interaction.code, environment, found.get((environment, gate_key(interaction.code))))
-        for interaction in list_interactions(session)
+        for interaction in sorted(list_interactions(session), key=lambda row: row.code)
     ]
 
 

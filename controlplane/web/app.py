@@ -1,7 +1,6 @@
 """The application factory: a list of steps, each in the module it belongs to."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from flask import Flask
@@ -76,15 +75,7 @@ def register_templates(app: Flask) -> None:
 def register_blueprints(app: Flask) -> None:
     """Attach every feature's views."""
     for name in BLUEPRINTS:
-        if _exists(name):
-            app.register_blueprint(import_module(name).blueprint)
-
-
-def _exists(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+        app.register_blueprint(import_module(name).blueprint)
 
 
 def _database_url(settings: Settings) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, current_app, g, render_template, request
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
 from controlplane.web.access import people_with, signed_in_or_none
+from controlplane.web.unit_of_work import discard
 
 Answer = tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -43,6 +44,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(Forbidden, _forbidden)
     app.register_error_handler(Conflict, lambda error: error_page(409, str(error) or None))
     app.register_error_handler(Refused, _refused)
+    # A NUL or a number beyond all bounds in an address or form: Postgres cannot hold it, so nothing can match it.
+    app.register_error_handler(DataError, lambda _error: error_page(400))
     app.register_error_handler(OperationalError, _unavailable)
     app.register_error_handler(InterfaceError, _unavailable)
     app.register_error_handler(HTTPException, _http)
@@ -50,6 +53,7 @@ def register(app: Flask) -> None:
 
 def error_page(status: int, text: str | None = None, *, details: list[str] | None = None) -> Answer:
     """The page for a status. Without a person, or when the database is down, it is drawn without the frame."""
+    discard()
     words = TABLE.get(status, TABLE[400 if status < 500 else 500])
     framed = status < 500 and _quietly(signed_in_or_none) is not None
     page = render_template(
@@ -66,6 +70,7 @@ def error_page(status: int, text: str | None = None, *, details: list[str] | Non
 
 
 def _forbidden(error: Forbidden) -> Answer:
+    discard()
     person = signed_in_or_none()
     details = [f"You are signed in as {person.name}, {person.role.label}."] if person else []
     names = people_with(Role(error.needs.lower()))

@@ -47,6 +47,13 @@ def db_session() -> Session:
     return cast("Session", g.db_session)
 
 
+def discard() -> None:
+    """Undo what the request has written so far: an error page must be able to read after a failed statement."""
+    session: Session | None = g.get("db_session")
+    if session is not None:
+        session.rollback()
+
+
 @contextmanager
 def independent() -> Iterator[Session]:
     """A session with a transaction of its own, committed at the end of the block whatever the request comes to."""

@@ -213,6 +213,7 @@ def test_the_effect_is_shown_without_saving_and_without_script(
     assert "gives at most 4,096 tokens" in page.body
     assert "−92 %" in page.body
     assert page.form(EDIT)["max_tokens"] == "9999"
+    assert page.error_of("reason") is None
     assert newest(first_data).number == 1
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ControlPlaneRuntimeError
-from controlplane.runtime.renderer import Preview, compile_prompt, preview, render
+from controlplane.runtime.renderer import Preview, Problem, compile_prompt, preview, render
 
 DECLARED = (
     Parameter(name="name", type="string", required=True, example="Ana"),
@@ -97,6 +97,15 @@ def slow_source() -> str:
     """Text that the profile lets through and that keeps a processor busy until the clock ends it."""
     inner = "{% if (name ~ b)|upper|lower|replace('1', '22')|length > 999 %}x{% endif %}" * 60
     return "{% for a in range(900) %}{% for b in range(900) %}" + inner + "{% endfor %}{% endfor %}x"
+
+
+def test_a_job_that_takes_longer_than_a_second_is_ended_and_told_so(pool: RenderPool) -> None:
+    # What one template may do takes less by its own ceilings; a thousand renders of one do not.
+    source = "{% for a in range(1000) %}{{ a }}{% endfor %}"
+    found = pool._render(source, DECLARED, [VALUES] * 5_000, 10)
+    assert isinstance(found, Problem)
+    assert found.message.startswith("This template took longer than 1 second.")
+    assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"
 
 
 def test_a_job_beyond_the_queue_is_told_to_come_back() -> None:

@@ -46,11 +46,22 @@ def test_without_a_context_every_line_is_kept() -> None:
 
 def test_beyond_some_thousand_lines_the_changed_part_is_shown_as_replaced() -> None:
     old = ["first", *map(str, range(6_000)), "last"]
-    new = ["first", *(f"{number} changed" if number % 2 else str(number) for number in range(6_000)), "last"]
+    new = [
+        "first",
+        *(f"{number} changed" if number % 3 != 1 else str(number) for number in range(6_000)),
+        "last",
+    ]
     rows = lines("\n".join(old), "\n".join(new), context=None)
     assert [row.kind for row in rows] == ["same", *["del"] * 6_000, *["ins"] * 6_000, "same"]
     assert side(rows, "same", "del").split("\n") == old
     assert side(rows, "same", "ins").split("\n") == new
+
+
+def test_a_difference_too_long_for_a_page_ends_with_what_is_left_out() -> None:
+    rows = lines("", "\n".join(map(str, range(5_000))))
+    assert len(rows) == 2_001
+    assert rows[-1].text == "3,000 more lines are not shown: 3,000 lines added"
+    assert str(summary(rows)) == "5,000 lines added"
 
 
 def test_a_summary_counts_lines_in_words() -> None:

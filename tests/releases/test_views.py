@@ -267,8 +267,8 @@ def test_long_lists_go_on(viewer: PageClient, first_data: Session, monkeypatch: 
 def test_a_page_in_progress_listens_and_works_without_script(viewer: PageClient, first_data: Session) -> None:
     page = viewer.get("/production/releases/1")
 
-    live = [each for each in page.all("div") if each.get("hx-sse:connect")]
-    assert [each.get("hx-sse:connect") for each in live] == ["/production/releases/1/events"]
+    streams = [each.get("data-stream") for each in page.all("div") if each.get("data-stream")]
+    assert streams == ["/production/releases/1/events"]
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in page.text
 
 
@@ -292,6 +292,7 @@ def test_a_page_that_is_done_neither_listens_nor_refreshes(viewer: PageClient, f
 
     assert "every service takes it up" in page.body
     assert "hx-sse" not in page.text
+    assert "data-stream" not in page.text
     assert "http-equiv" not in page.text
 
 

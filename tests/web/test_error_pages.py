@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask, abort
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from controlplane.accounts import services
@@ -106,6 +106,21 @@ def test_without_a_database_pages_say_so(caplog: pytest.LogCaptureFixture) -> No
         assert page.status == 503
         assert "services go on with their last release" in page.body
     assert client.get("/static/css/site.css").status == 200
+
+
+def test_what_the_database_cannot_hold_is_the_fault_of_the_request(client: PageClient) -> None:
+    assert client.post("/sign-in", {"email": "a\0b@example.com", "password": "x"}).status == 400
+
+
+def test_a_page_can_be_drawn_after_a_failed_statement(app: Flask, client_as: ClientAs) -> None:
+    def fail() -> str:
+        db_session().execute(text("SELECT 1/0"))
+        return ""
+
+    app.add_url_rule("/fail", "fail", requires(Role.VIEWER)(fail))
+    page = client_as("viewer").get("/fail")
+    assert page.status == 400
+    assert page.by_id("navigation") is not None
 
 
 def test_the_probe_answers_while_the_database_does(client: PageClient) -> None:

@@ -1,0 +1,125 @@
+"""`resolve` with a rollout active in every configuration, on releases of growing size.
+
+Floor: the hand-written least for the same answer, one look-up in a dict and one fast hash of the unit. The same floor with
+SHA-256, which is what buckets are made with, shows how much of the distance is the hash. "as an application calls it" makes
+the request and reads the clock as well; the other lines are handed both.
+
+Limits: the median at most 4 × the floor, one call in a hundred at most 20 µs, and no more on 10,000 configurations than on
+10 beyond what a larger dict costs the floor too.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from bench.effort import Effort
+from bench.figures import Figure, Limit
+from bench.hashes import Hash, fastest, sha256
+from bench.releases import HALF, INTERACTION, SPLIT, key_of, load, requests
+from bench.timing import Pair, each_call, in_turns, per_call, percentile
+from controlplane.runtime import BUCKETS, Request, Snapshot, resolve
+
+Asked = tuple[str, str]
+Floor = Callable[[Asked], object]
+
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+_P50 = Limit(4)
+_P99 = Limit(20, of="here")
+_FLAT = Limit(1.25)
+
+
+def run(effort: Effort) -> list[Figure]:
+    """Measure."""
+    hash_ = fastest()
+    found: list[Figure] = []
+    medians: list[Pair] = []
+    for size in effort.sizes:
+        live = load(size)
+        asked = requests(live, effort.calls)
+        pair = _compare(live, asked, hash_, effort)
+        medians.append(pair)
+        found += [
+            _median(f"resolve p50, {size:,} configurations (floor: dict + {hash_.name})", pair),
+            _slowest(live, asked, hash_, size),
+        ]
+    found.append(_flatness(medians, effort.sizes))
+    return found + _other_shapes(effort, hash_)
+
+
+def hand_written(live: Snapshot, asked: Sequence[Request], hash_: Hash) -> tuple[Floor, list[Asked]]:
+    """Return the floor and what it is asked: a dict of what is needed and nothing else."""
+    table: dict[str, tuple[bytes, object, object]] = {}
+    for key in sorted(live.keys()):
+        row = live.configuration(key) if key.startswith("configuration/") else None
+        if row is not None:
+            older, newer = row.variants
+            table[key] = (row.hash_prefix, older, newer)
+    number = hash_.of
+
+    def choose(item: Asked) -> object:
+        key, unit = item
+        prefix, older, newer = table[key]
+        return newer if number(prefix + unit.encode()) % BUCKETS >= SPLIT else older
+
+    return choose, [(key_of(request), request.unit or "") for request in asked]
+
+
+def _compare(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Effort) -> Pair:
+    floor, items = hand_written(live, asked, hash_)
+    ours = partial(resolve, live, now=_NOW)
+    return in_turns(lambda: per_call(ours, asked), lambda: per_call(floor, items), rounds=effort.rounds)
+
+
+def _median(name: str, pair: Pair, *, limit: Limit | None = _P50) -> Figure:
+    return Figure(name, pair.subject / 1e3, "µs", pair.floor / 1e3, pair.ratio, limit)
+
+
+def _slowest(live: Snapshot, asked: Sequence[Request], hash_: Hash, size: int) -> Figure:
+    floor, items = hand_written(live, asked, hash_)
+    ours = percentile(each_call(partial(resolve, live, now=_NOW), asked), 99)
+    least = percentile(each_call(floor, items), 99)
+    name = f"resolve p99, {size:,} configurations (with the clock's own time)"
+    return Figure(name, ours / 1e3, "µs", least / 1e3, ours / least, _P99)
+
+
+def _flatness(medians: Sequence[Pair], sizes: Sequence[int]) -> Figure:
+    """Compare growth with growth: in a larger dict the floor, too, waits for memory."""
+    growth = medians[-1].subject / medians[0].subject
+    least = medians[-1].floor / medians[0].floor
+    name = f"resolve p50, {sizes[-1]:,} configurations to {sizes[0]:,}"
+    return Figure(name, growth, "×", least, growth / least, _FLAT)
+
+
+def _other_shapes(effort: Effort, hash_: Hash) -> list[Figure]:
+    size = effort.sizes[1]
+    live = load(size)
+    asked = requests(live, effort.calls)
+    half_open = load(size, gates=HALF)
+    return [
+        _as_called(live, asked, hash_, effort),
+        _median(
+            "… found in the default row, after three others", _in_default_row(live, asked, hash_, effort)
+        ),
+        _median("… with a half-open gate: two hashes", _compare(half_open, asked, hash_, effort), limit=None),
+        _median("… against a floor with SHA-256", _compare(live, asked, sha256(), effort), limit=None),
+    ]
+
+
+def _as_called(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Effort) -> Figure:
+    floor, items = hand_written(live, asked, hash_)
+    known = [(one.interaction, one.tier, one.tenant_id, one.unit) for one in asked]
+
+    def call(item: tuple[str, str | None, str | None, str | None]) -> object:
+        interaction, tier, tenant, unit = item
+        return resolve(live, Request(interaction, tier, tenant, unit), now=datetime.now(UTC))
+
+    pair = in_turns(lambda: per_call(call, known), lambda: per_call(floor, items), rounds=effort.rounds)
+    return _median("… as an application calls it", pair)
+
+
+def _in_default_row(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Effort) -> Pair:
+    strangers = [Request(INTERACTION, one.tier, "nobody-special", one.unit) for one in asked]
+    plain = [Request(INTERACTION, None, None, one.unit) for one in asked]
+    floor, items = hand_written(live, plain, hash_)
+    ours = partial(resolve, live, now=_NOW)
+    return in_turns(lambda: per_call(ours, strangers), lambda: per_call(floor, items), rounds=effort.rounds)

@@ -1,0 +1,163 @@
+"""A release of 10,000 configurations on its way in: how soon it is ready, how long others wait, what it holds.
+
+Two ways in are measured. `Snapshot.load` reads bytes that were checked already; `accept` is what a client runs before it
+serves a release: hash, validation of every entry, every prompt compiled.
+
+Floor: a lazy index, made by hand. Hash the bytes, cut them by key, decode an entry when it is asked for. "Ready" is up to
+the first answer. A stall is the longest time between two answers, by the wall's clock, in a thread that asks without a
+pause while another loads; "nobody loads" shows what the machine itself does to such a thread. Memory is what Python
+allocates, beside the bytes that came in.
+
+Limits: each at most 2 × the lazy index.
+"""
+
+import gc
+import hashlib
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from bench.effort import Effort
+from bench.figures import Figure, Limit
+from bench.releases import ENVIRONMENT, key_of, load, release, requests
+from bench.timing import Pair, in_turns, once
+from controlplane.runtime import Pointer, Request, Snapshot, canonical, resolve
+from controlplane.runtime.acceptance import accept
+
+Load = Callable[[], object]
+
+_LIMIT = Limit(2)
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class _Index(msgspec.Struct):
+    entries: dict[str, msgspec.Raw]
+    prompts: dict[str, msgspec.Raw]
+
+
+_INDEX = msgspec.json.Decoder(_Index)
+
+
+def run(effort: Effort) -> list[Figure]:
+    """Measure."""
+    data = release(effort.large)
+    first = requests(load(effort.large), 1)[0]
+    ways = {
+        "Snapshot.load": lambda: _load(data, first),
+        "accept": _accepting(data, first),
+    }
+    least = _indexing(data, first)
+    found = [_ready(name, way, least, effort) for name, way in ways.items()]
+    found += [_stall(name, way, least, effort) for name, way in ways.items()]
+    found.append(_quiet(least, effort))
+    for name, way in ways.items():
+        found += _memory(name, way, least)
+    return found
+
+
+def _load(data: bytes, first: Request) -> Snapshot:
+    found = Snapshot.load(data, release=1, environment=ENVIRONMENT)
+    resolve(found, first, now=_NOW)
+    return found
+
+
+def _accepting(data: bytes, first: Request) -> Load:
+    pointer = Pointer(environment=ENVIRONMENT, release=1, sha256=canonical.digest(data), size=len(data))
+
+    def work() -> Snapshot:
+        found = accept(pointer, data)
+        resolve(found, first, now=_NOW)
+        return found
+
+    return work
+
+
+def _indexing(data: bytes, first: Request) -> Load:
+    name = hashlib.sha256(data).hexdigest()
+    key = key_of(first)
+
+    def work() -> _Index:
+        if hashlib.sha256(data).hexdigest() != name:
+            raise ValueError("these are other bytes")
+        found = _INDEX.decode(data)
+        msgspec.json.decode(found.entries[key])
+        return found
+
+    return work
+
+
+def _ready(name: str, way: Load, least: Load, effort: Effort) -> Figure:
+    pair = in_turns(lambda: once(way), lambda: once(least), rounds=effort.loads)
+    return _figure(f"ready from bytes, {name}, {effort.large:,} configurations", pair)
+
+
+def _stall(name: str, way: Load, least: Load, effort: Effort) -> Figure:
+    live = load(effort.sizes[0])
+    asked = requests(live, 1)[0]
+    pair = in_turns(
+        lambda: _longest_wait(live, asked, way),
+        lambda: _longest_wait(live, asked, least),
+        rounds=effort.loads,
+    )
+    return _figure(f"longest stall while loading, {name}", pair)
+
+
+def _quiet(least: Load, effort: Effort) -> Figure:
+    live = load(effort.sizes[0])
+    asked = requests(live, 1)[0]
+    pair = in_turns(
+        lambda: _longest_wait(live, asked, lambda: time.sleep(0.1)),
+        lambda: _longest_wait(live, asked, least),
+        rounds=effort.loads,
+    )
+    return _figure("longest stall while nobody loads", pair, limit=None)
+
+
+def _longest_wait(live: Snapshot, asked: Request, load: Load) -> float:
+    """Return the longest time between two answers while another thread loads, in nanoseconds."""
+    longest = 0
+    loader = threading.Thread(target=load)
+    resolve(live, asked, now=_NOW)
+    last = time.perf_counter_ns()
+    loader.start()
+    loading = True
+    while loading:
+        loading = loader.is_alive()
+        resolve(live, asked, now=_NOW)
+        moment = time.perf_counter_ns()
+        longest = max(longest, moment - last)
+        last = moment
+    loader.join()
+    return longest
+
+
+def _memory(name: str, way: Load, least: Load) -> list[Figure]:
+    kept, peak = _allocated(way)
+    least_kept, least_peak = _allocated(least)
+    return [
+        Figure(f"memory kept, {name}", kept, "MB", least_kept, kept / least_kept, _LIMIT),
+        Figure(f"memory at the peak, {name}", peak, "MB", least_peak, peak / least_peak),
+    ]
+
+
+def _allocated(way: Load) -> tuple[float, float]:
+    """Return what stays allocated and the most that was, in megabytes."""
+    way()  # what is made once for all releases does not belong to this one
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = way()
+        gc.collect()
+        now, peak = tracemalloc.get_traced_memory()
+        del kept
+    finally:
+        tracemalloc.stop()
+    return now / 1e6, peak / 1e6
+
+
+def _figure(name: str, pair: Pair, *, limit: Limit | None = _LIMIT) -> Figure:
+    return Figure(name, pair.subject / 1e6, "ms", pair.floor / 1e6, pair.ratio, limit)

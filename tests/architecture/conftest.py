@@ -1,0 +1,74 @@
+"""A site on which every address has something behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.models import AuditEvent
+from tests.architecture.addresses import Route, routes_of
+from tests.page import PageClient
+from tests.rollouts.walk import Walk, second_version
+from tests.site import add_person, client_of
+
+
+@dataclass(frozen=True)
+class Site:
+    """The application with the first data, one rollout running in it, and people of every role."""
+
+    app: Flask
+    session: Session
+    client_as: Callable[[Role | str], PageClient]
+    rollout: int
+
+    @property
+    def routes(self) -> list[Route]:
+        return routes_of(self.app)
+
+    def path(self, route: Route) -> str:
+        """An address of this route that leads to something."""
+        values = {
+            "environment": "production",
+            "interaction": "COACHING_RESPONSE",
+            "tier": "premium",
+            "tenant": "acme",
+            "number": str(self.rollout) if "/rollouts/" in route.rule else "1",
+            "filename": "css/site.css",
+            "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
+            "person_id": str(add_person(self.session, "viewer").id),
+            "code": _CODES.get(route.rule.split("/")[1], "coaching_response"),
+        }
+        return route.path(values) + _QUERIES.get(route.endpoint, "")
+
+
+_CODES = {
+    "interactions": "COACHING_RESPONSE",
+    "models": "GPT_5",
+    "tiers": "premium",
+    "environments": "staging",
+}
+_QUERIES = {
+    "rollouts.new": "?configuration=COACHING_RESPONSE/premium",
+    "rollouts.start_effect": "?configuration=COACHING_RESPONSE/premium",
+}
+
+
+@pytest.fixture
+def site(app: Flask, first_data: Session) -> Site:
+    publisher = Actor(
+        kind="person", id=str(add_person(first_data, "admin").id), name="Ada", role=Role.ADMIN, via="browser"
+    )
+    rollout = Walk(first_data, publisher, second_version(first_data, publisher)).start(10_000)
+    first_data.commit()
+    clients: dict[str, PageClient] = {}
+
+    def client_as(role: Role | str) -> PageClient:
+        if role not in clients:
+            clients[str(role)] = client_of(app, add_person(first_data, role))
+        return clients[str(role)]
+
+    return Site(app, first_data, client_as, rollout.number)

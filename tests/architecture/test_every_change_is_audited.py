@@ -1,0 +1,335 @@
+"""Every way to change something, with valid data made from the pages themselves: one change, one event, no more.
+
+A case makes ready what it needs and returns the address and the data to send; SPOILT says how to make its data
+unacceptable.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from controlplane.audit.models import AuditEvent
+from tests.architecture.conftest import Site
+from tests.page import Page, PageClient
+from tests.site import PASSWORD, add_person
+
+Sent = tuple[str, Mapping[str, Any]]
+Case = Callable[["Admin"], Sent]
+
+REASON = {"reason": "a test of what is recorded"}
+PREMIUM = "/production/configurations/COACHING_RESPONSE/premium"
+BASIC = "/production/configurations/COACHING_RESPONSE/basic"
+TENANT = f"{BASIC}/acme"
+PROMPT = "/production/templates/coaching_response"
+NEW_PROMPT = "/production/templates/new"
+
+
+class Admin:
+    """An administrator's browser, with short ways to fill in forms."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.client: PageClient = site.client_as("admin")
+
+    def filled(self, page: str, action: str, **changes: Any) -> Sent:
+        """The form of a page as it stands, with some values changed."""
+        return action, {**self.client.get(page).form(action), **changes}
+
+    def do(self, sent: Sent) -> Page:
+        answer = self.client.post(*sent)
+        assert answer.status in {201, 303}, answer.body
+        return answer
+
+    def person(self, rest: str) -> str:
+        return f"/settings/people/{add_person(self.site.session, 'viewer').id}/{rest}"
+
+    @property
+    def events(self) -> int:
+        return self.site.session.scalar(select(func.count()).select_from(AuditEvent)) or 0
+
+
+def sign_in(_: Admin) -> Sent:
+    return "/sign-in", {"email": "admin@example.com", "password": PASSWORD}
+
+
+def sign_out(_: Admin) -> Sent:
+    return "/sign-out", {}
+
+
+def add_somebody(admin: Admin) -> Sent:
+    page = "/settings/people/new"
+    return admin.filled(page, page, name="Grace Hopper", email="grace@example.com")
+
+
+def change_password(admin: Admin) -> Sent:
+    page = "/settings/profile"
+    new = "another-horse-battery"
+    return admin.filled(page, page, current=PASSWORD, new=new, again=new)
+
+
+def change_role(admin: Admin) -> Sent:
+    return admin.person("role"), {"role": "editor"}
+
+
+def disable(admin: Admin) -> Sent:
+    return admin.person("disable"), {}
+
+
+def enable(admin: Admin) -> Sent:
+    admin.do(disable(admin))
+    return admin.person("enable"), {}
+
+
+def reset_password(admin: Admin) -> Sent:
+    return admin.person("password"), {}
+
+
+NEW_OF = {
+    "interactions": {"code": "NEW_ONE", "category": "coaching", "description": "A new one"},
+    "models": {
+        "code": "NEW_MODEL", "provider": "echo", "provider_model_id": "echo-2", "context_window": "1000",
+        "max_output_tokens": "100",
+    },
+    "tiers": {"code": "gold", "name": "Gold", "rank": "9"},
+    "environments": {"code": "canary", "name": "Canary", "position": "5"},
+}  # fmt: skip
+CHANGES_OF = {
+    "interactions": {"description": "Said otherwise"},
+    "models": {"max_output_tokens": "90"},
+    "tiers": {"name": "Golden"},
+    "environments": {"name": "Canaries"},
+}
+
+
+def added(kind: str) -> Case:
+    return lambda admin: admin.filled(f"/{kind}/new", f"/{kind}/new", **NEW_OF[kind])
+
+
+def with_one_more(kind: str, rest: str, changes: Mapping[str, Any]) -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(added(kind)(admin))
+        page = f"/{kind}/{NEW_OF[kind]['code']}/{rest}"
+        return admin.filled(page, page, **changes)
+
+    return case
+
+
+def at(page: str, action: str | None = None, **changes: Any) -> Case:
+    return lambda admin: admin.filled(page, action or page, **changes)
+
+
+def make_configuration(admin: Admin) -> Sent:
+    page = "/production/configurations/new"
+    asked = "?interaction=COACHING_RESPONSE&tier=basic&tenant=acme"
+    return admin.filled(page + asked, page, **REASON)
+
+
+def of_a_tenant(rest: str, **changes: Any) -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(make_configuration(admin))
+        return admin.filled(f"{TENANT}/{rest}", f"{TENANT}/{rest}", **REASON, **changes)
+
+    return case
+
+
+def effect_for_a_tenant(admin: Admin) -> Sent:
+    _, data = of_a_tenant("edit")(admin)
+    return f"/_{TENANT}/effect", data
+
+
+def make_prompt(admin: Admin) -> Sent:
+    page = f"{NEW_PROMPT}?interaction=COACHING_RESPONSE"
+    _, data = admin.filled(page, f"{NEW_PROMPT}/preview", code="another_response", **REASON)
+    return NEW_PROMPT, data
+
+
+def preview_new(address: str) -> Case:
+    return lambda admin: (address, make_prompt(admin)[1])
+
+
+def archive_prompt(admin: Admin) -> Sent:
+    admin.do(make_prompt(admin))
+    page = "/production/templates/another_response/archive"
+    return admin.filled(page, page, **REASON)
+
+
+def edited_prompt(rest: str, prefix: str = "") -> Case:
+    def case(admin: Admin) -> Sent:
+        _, data = admin.filled(f"{PROMPT}/edit", f"{PROMPT}/edit", **REASON)
+        return f"{prefix}{PROMPT}/{rest}", {**data, "body": f"{data['body']}\nBe kind.\n"}
+
+    return case
+
+
+def discard_draft(admin: Admin) -> Sent:
+    admin.do(edited_prompt("draft")(admin))
+    return f"{PROMPT}/draft/discard", {}
+
+
+def publish(admin: Admin) -> Sent:
+    admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
+    page = "/production/unpublished"
+    return admin.filled(page, page, **REASON)
+
+
+def roll_back(admin: Admin) -> Sent:
+    admin.do(publish(admin))
+    page = "/production/releases/1/roll-back"
+    sent, data = admin.filled(page, page, **REASON)
+    # The rollout that runs belongs to what came after release 1 and is no part of this.
+    return sent, {**data, "entries": "configuration/COACHING_RESPONSE/basic/*"}
+
+
+def rollout(rest: str = "", **changes: Any) -> Case:
+    def case(admin: Admin) -> Sent:
+        one = f"/production/rollouts/{admin.site.rollout}"
+        return admin.filled(one + rest, one + rest, **REASON, **changes)
+
+    return case
+
+
+def start_rollout(admin: Admin) -> Sent:
+    admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
+    page = "/production/rollouts/new?configuration=COACHING_RESPONSE/basic"
+    return admin.filled(page, "/production/rollouts", share="10", **REASON)
+
+
+RECORDED: dict[str, Case] = {
+    "POST /sign-in": sign_in,
+    "POST /sign-out": sign_out,
+    "POST /settings/profile": change_password,
+    "POST /settings/people/new": add_somebody,
+    "POST /settings/people/<uuid:person_id>/role": change_role,
+    "POST /settings/people/<uuid:person_id>/disable": disable,
+    "POST /settings/people/<uuid:person_id>/enable": enable,
+    "POST /settings/people/<uuid:person_id>/password": reset_password,
+    **{f"POST /{kind}/new": added(kind) for kind in NEW_OF},
+    **{f"POST /{kind}/<code>/edit": with_one_more(kind, "edit", CHANGES_OF[kind]) for kind in NEW_OF},
+    **{f"POST /{kind}/<code>/archive": with_one_more(kind, "archive", REASON) for kind in NEW_OF},
+    "POST /<environment>/configurations/new": make_configuration,
+    "POST /<environment>/configurations/<interaction>/<tier>/edit": at(
+        f"{BASIC}/edit", temperature="0.1", **REASON
+    ),
+    "POST /<environment>/configurations/<interaction>/<tier>/archive": at(f"{BASIC}/archive", **REASON),
+    "POST /<environment>/configurations/<interaction>/<tier>/<tenant>/edit": of_a_tenant(
+        "edit", temperature="0.1"
+    ),
+    "POST /<environment>/configurations/<interaction>/<tier>/<tenant>/archive": of_a_tenant("archive"),
+    "POST /<environment>/templates/new": make_prompt,
+    "POST /<environment>/templates/<code>/versions": edited_prompt("versions"),
+    "POST /<environment>/templates/<code>/archive": archive_prompt,
+    "POST /<environment>/unpublished": publish,
+    "POST /<environment>/releases/<int:number>/roll-back": roll_back,
+    "POST /<environment>/rollouts": start_rollout,
+    "POST /<environment>/rollouts/<int:number>": rollout(share="50"),
+    "POST /<environment>/rollouts/<int:number>/abort": rollout("/abort"),
+    "POST /<environment>/rollouts/<int:number>/finish": rollout("/finish"),
+    "POST /<environment>/gates/<interaction>": at("/production/gates/KPI_ANALYSIS", share="40", **REASON),
+}
+
+PRIVATE = "nobody else sees a draft, and nothing depends on it"
+NOTHING_KEPT = "shows what was typed and keeps nothing"
+ONE_BROWSER = "a cookie of one browser"
+
+UNRECORDED: dict[str, tuple[str, Case]] = {
+    "POST /settings/theme": (ONE_BROWSER, lambda _: ("/settings/theme", {"theme": "dark"})),
+    "POST /<environment>/first-steps": (ONE_BROWSER, lambda _: ("/production/first-steps", {})),
+    "POST /<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft")),
+    "POST /_/<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft", "/_")),
+    "POST /<environment>/templates/<code>/draft/discard": (PRIVATE, discard_draft),
+    "POST /<environment>/templates/<code>/edit": (NOTHING_KEPT, edited_prompt("edit")),
+    "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),
+    "POST /<environment>/templates/new/preview": (NOTHING_KEPT, preview_new(f"{NEW_PROMPT}/preview")),
+    "POST /_/<environment>/templates/new/<interaction>/preview": (
+        NOTHING_KEPT, preview_new(f"/_{NEW_PROMPT}/COACHING_RESPONSE/preview"),
+    ),
+    "POST /_/<environment>/configurations/<interaction>/<tier>/effect": (
+        NOTHING_KEPT, lambda admin: (f"/_{BASIC}/effect", at(f"{BASIC}/edit")(admin)[1]),
+    ),
+    "POST /_/<environment>/configurations/<interaction>/<tier>/<tenant>/effect": (
+        NOTHING_KEPT, effect_for_a_tenant,
+    ),
+}  # fmt: skip
+
+# What makes the data of a case unacceptable; most need a reason. None: there is nothing in it to be wrong.
+SPOILT: dict[str, Mapping[str, str] | None] = {
+    "POST /sign-out": None,
+    "POST /settings/people/<uuid:person_id>/disable": None,
+    "POST /settings/people/<uuid:person_id>/enable": None,
+    "POST /settings/people/<uuid:person_id>/password": None,
+    "POST /settings/profile": {"current": "not the password"},
+    "POST /settings/people/new": {"email": "no address"},
+    "POST /settings/people/<uuid:person_id>/role": {"role": "emperor"},
+    "POST /interactions/new": {"code": "not a code"},
+    "POST /models/new": {"code": "not a code"},
+    "POST /tiers/new": {"code": "not a code"},
+    "POST /environments/new": {"code": "not a code"},
+    "POST /interactions/<code>/edit": {"category": ""},
+    "POST /models/<code>/edit": {"max_output_tokens": "many"},
+    "POST /tiers/<code>/edit": {"rank": "high"},
+    "POST /environments/<code>/edit": {"name": ""},
+}
+NOT_REFUSED = {name for name, spoilt in SPOILT.items() if spoilt is None}
+# A refused sign-in is itself what people want to read of later.
+REFUSALS_RECORDED = {"POST /sign-in"}
+
+
+@pytest.fixture
+def admin(site: Site) -> Admin:
+    return Admin(site)
+
+
+def test_every_way_to_change_something_is_tried_here(site: Site) -> None:
+    posts = {route.name for route in site.routes if route.method != "GET"}
+    assert posts == RECORDED.keys() | UNRECORDED.keys()
+    assert not RECORDED.keys() & UNRECORDED.keys()
+    assert SPOILT.keys() <= RECORDED.keys()
+
+
+@pytest.mark.parametrize("route", RECORDED)
+def test_a_change_is_recorded_once(admin: Admin, route: str) -> None:
+    sent = RECORDED[route](admin)
+    before = admin.events
+    admin.do(sent)
+    assert admin.events == before + 1
+    newest = admin.site.session.scalars(
+        select(AuditEvent).order_by(AuditEvent.sequence.desc()).limit(1)
+    ).one()
+    assert (newest.actor_name, newest.via) == ("Admin One", "browser")
+    assert newest.request_id
+    assert newest.sentence
+
+
+@pytest.mark.parametrize("route", sorted(RECORDED.keys() - NOT_REFUSED - REFUSALS_RECORDED))
+def test_a_change_that_is_refused_is_not_recorded(admin: Admin, route: str) -> None:
+    address, data = RECORDED[route](admin)
+    before = admin.events
+    answer = admin.client.post(address, {**data, **(SPOILT.get(route) or {"reason": ""})})
+    assert answer.status == 422, answer.body
+    assert admin.events == before
+
+
+@pytest.mark.parametrize("route", UNRECORDED)
+def test_what_changes_nothing_for_anybody_else_is_not_recorded(admin: Admin, route: str) -> None:
+    reason, case = UNRECORDED[route]
+    assert reason
+    address, data = case(admin)
+    before = admin.events
+    answer = admin.client.post(address, data)
+    assert answer.status in {200, 303}, answer.text
+    assert admin.events == before
+
+
+def test_a_refused_sign_in_is_recorded_and_says_nothing_of_the_password(admin: Admin) -> None:
+    before = admin.events
+    answer = PageClient(admin.site.app).sign_in("admin@example.com", "guess-guess-guess")
+    assert answer.status == 422
+    assert admin.events == before + 1
+    newest = admin.site.session.scalars(
+        select(AuditEvent).order_by(AuditEvent.sequence.desc()).limit(1)
+    ).one()
+    assert newest.action == "person.sign_in_refused"
+    told = (newest.sentence, newest.reason, newest.before, newest.after, newest.object_key)
+    assert "guess" not in str(told)
