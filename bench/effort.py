@@ -21,5 +21,5 @@ class Effort:
     """Rounds of what takes long: loading, publishing, starting an interpreter."""
 
 
-FULL = Effort(sizes=(10, 1_000, 10_000), large=10_000, published=(16, 5_000), calls=2_000, rounds=41, loads=7)
+FULL = Effort(sizes=(10, 1_000, 10_000), large=10_000, published=(16, 5_000), calls=2_000, rounds=21, loads=4)
 QUICK = Effort(sizes=(10, 20), large=20, published=(3, 6), calls=20, rounds=2, loads=2)

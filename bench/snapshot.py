@@ -6,7 +6,7 @@ serves a release: hash, validation of every entry, every prompt compiled.
 Floor: a lazy index, made by hand. Hash the bytes, cut them by key, decode an entry when it is asked for. "Ready" is up to
 the first answer. A stall is the longest time between two answers, by the wall's clock, in a thread that asks without a
 pause while another loads; "nobody loads" shows what the machine itself does to such a thread. Memory is what Python
-allocates, beside the bytes that came in.
+allocates, the bytes that came in included for as long as anything refers to them.
 
 Limits: each at most 2 × the lazy index.
 """
@@ -28,7 +28,7 @@ from bench.timing import Pair, in_turns, once
 from controlplane.runtime import Pointer, Request, Snapshot, canonical, resolve
 from controlplane.runtime.acceptance import accept
 
-Load = Callable[[], object]
+Load = Callable[[bytes], object]
 
 _LIMIT = Limit(2)
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -47,28 +47,31 @@ def run(effort: Effort) -> list[Figure]:
     data = release(effort.large)
     first = requests(load(effort.large), 1)[0]
     ways = {
-        "Snapshot.load": lambda: _load(data, first),
+        "Snapshot.load": _loading(first),
         "accept": _accepting(data, first),
     }
     least = _indexing(data, first)
-    found = [_ready(name, way, least, effort) for name, way in ways.items()]
-    found += [_stall(name, way, least, effort) for name, way in ways.items()]
-    found.append(_quiet(least, effort))
+    found = [_ready(name, way, least, data, effort) for name, way in ways.items()]
+    found += [_stall(name, way, least, data, effort) for name, way in ways.items()]
+    found.append(_quiet(least, data, effort))
     for name, way in ways.items():
-        found += _memory(name, way, least)
+        found += _memory(name, way, least, data)
     return found
 
 
-def _load(data: bytes, first: Request) -> Snapshot:
-    found = Snapshot.load(data, release=1, environment=ENVIRONMENT)
-    resolve(found, first, now=_NOW)
-    return found
+def _loading(first: Request) -> Load:
+    def work(data: bytes) -> Snapshot:
+        found = Snapshot.load(data, release=1, environment=ENVIRONMENT)
+        resolve(found, first, now=_NOW)
+        return found
+
+    return work
 
 
 def _accepting(data: bytes, first: Request) -> Load:
     pointer = Pointer(environment=ENVIRONMENT, release=1, sha256=canonical.digest(data), size=len(data))
 
-    def work() -> Snapshot:
+    def work(data: bytes) -> Snapshot:
         found = accept(pointer, data)
         resolve(found, first, now=_NOW)
         return found
@@ -80,7 +83,7 @@ def _indexing(data: bytes, first: Request) -> Load:
     name = hashlib.sha256(data).hexdigest()
     key = key_of(first)
 
-    def work() -> _Index:
+    def work(data: bytes) -> _Index:
         if hashlib.sha256(data).hexdigest() != name:
             raise ValueError("these are other bytes")
         found = _INDEX.decode(data)
@@ -90,34 +93,34 @@ def _indexing(data: bytes, first: Request) -> Load:
     return work
 
 
-def _ready(name: str, way: Load, least: Load, effort: Effort) -> Figure:
-    pair = in_turns(lambda: once(way), lambda: once(least), rounds=effort.loads)
+def _ready(name: str, way: Load, least: Load, data: bytes, effort: Effort) -> Figure:
+    pair = in_turns(lambda: once(lambda: way(data)), lambda: once(lambda: least(data)), rounds=effort.loads)
     return _figure(f"ready from bytes, {name}, {effort.large:,} configurations", pair)
 
 
-def _stall(name: str, way: Load, least: Load, effort: Effort) -> Figure:
+def _stall(name: str, way: Load, least: Load, data: bytes, effort: Effort) -> Figure:
     live = load(effort.sizes[0])
     asked = requests(live, 1)[0]
     pair = in_turns(
-        lambda: _longest_wait(live, asked, way),
-        lambda: _longest_wait(live, asked, least),
+        lambda: _longest_wait(live, asked, lambda: way(data)),
+        lambda: _longest_wait(live, asked, lambda: least(data)),
         rounds=effort.loads,
     )
     return _figure(f"longest stall while loading, {name}", pair)
 
 
-def _quiet(least: Load, effort: Effort) -> Figure:
+def _quiet(least: Load, data: bytes, effort: Effort) -> Figure:
     live = load(effort.sizes[0])
     asked = requests(live, 1)[0]
     pair = in_turns(
         lambda: _longest_wait(live, asked, lambda: time.sleep(0.1)),
-        lambda: _longest_wait(live, asked, least),
+        lambda: _longest_wait(live, asked, lambda: least(data)),
         rounds=effort.loads,
     )
     return _figure("longest stall while nobody loads", pair, limit=None)
 
 
-def _longest_wait(live: Snapshot, asked: Request, load: Load) -> float:
+def _longest_wait(live: Snapshot, asked: Request, load: Callable[[], object]) -> float:
     """Return the longest time between two answers while another thread loads, in nanoseconds."""
     longest = 0
     loader = threading.Thread(target=load)
@@ -135,22 +138,22 @@ def _longest_wait(live: Snapshot, asked: Request, load: Load) -> float:
     return longest
 
 
-def _memory(name: str, way: Load, least: Load) -> list[Figure]:
-    kept, peak = _allocated(way)
-    least_kept, least_peak = _allocated(least)
+def _memory(name: str, way: Load, least: Load, data: bytes) -> list[Figure]:
+    kept, peak = _allocated(way, data)
+    least_kept, least_peak = _allocated(least, data)
     return [
         Figure(f"memory kept, {name}", kept, "MB", least_kept, kept / least_kept, _LIMIT),
         Figure(f"memory at the peak, {name}", peak, "MB", least_peak, peak / least_peak),
     ]
 
 
-def _allocated(way: Load) -> tuple[float, float]:
+def _allocated(way: Load, data: bytes) -> tuple[float, float]:
     """Return what stays allocated and the most that was, in megabytes."""
-    way()  # what is made once for all releases does not belong to this one
+    way(data)  # what is made once for all releases does not belong to this one
     gc.collect()
     tracemalloc.start()
     try:
-        kept = way()
+        kept = way(bytes(memoryview(data)))  # a copy that only the loader can keep alive
         gc.collect()
         now, peak = tracemalloc.get_traced_memory()
         del kept

@@ -31,8 +31,7 @@ def run(effort: Effort) -> list[Figure]:
     """Measure."""
     live = load(effort.sizes[1])
     ask = partial(resolve, live, now=_NOW)
-    # Long enough for the interpreter to change threads many times: it does so every 5 ms.
-    asked = requests(live, effort.calls * 4)
+    asked = requests(live, effort.calls)
     rounds = max(2, effort.rounds // 3)
     return [
         _throughput("processor time", ask, asked, time.process_time_ns, rounds),

@@ -34,8 +34,8 @@ def in_turns(
         floor()
     subjects: list[float] = []
     floors: list[float] = []
+    gc.collect()  # not in every round: what others left is gone, and the collector's own work belongs to the figures
     for number in range(rounds):
-        gc.collect()
         if number % 2:
             floors.append(floor())
             subjects.append(subject())

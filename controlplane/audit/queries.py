@@ -66,6 +66,9 @@ def changes(
         if older_than is not None:
             query = query.where(AuditEvent.sequence < older_than)
         events = list(session.scalars(query))
+    if older_than is None and newer_than is None and len(events) < PAGE:
+        # That was all. Rare words are looked for in every event, once is enough.
+        return Listed(events, total=len(events), newer=None, older=None)
     newest, oldest = (events[0].sequence, events[-1].sequence) if events else (None, None)
     return Listed(
         events=events,

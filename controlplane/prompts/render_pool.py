@@ -26,7 +26,9 @@ from controlplane.errors import ControlPlaneError
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
     JOB_BYTES,
+    PATIENT_WALL_SECONDS,
     READY,
+    WALL,
     WALL_SECONDS,
     Job,
     Outcome,
@@ -76,7 +78,7 @@ class _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "controlplane.prompts.render_worker"],
+                [sys.executable, "-B", "-m", "controlplane.prompts.render_worker"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env={},  # no database, no AWS, nothing of ours
@@ -87,12 +89,12 @@ class _Worker:
         if receive(self._channel, len(READY)) != READY:
             self.kill()
             raise _Broken
-        self._channel.settimeout(WALL_SECONDS + _GRACE)
 
-    def ask(self, payload: bytes) -> bytes:
-        """Have one job done."""
+    def ask(self, payload: bytes, wall: float) -> bytes:
+        """Have one job done that may take `wall` seconds."""
+        self._channel.settimeout(wall + _GRACE)
         try:
-            send(self._channel, payload)
+            send(self._channel, WALL.pack(wall) + payload)
             answer = receive(self._channel, ANSWER_BYTES + 1)
         except OSError as error:  # a timeout is one too
             raise _Broken from error
@@ -140,7 +142,7 @@ class RenderPool:
         patience: float = PREVIEW_PATIENCE,
     ) -> Preview:
         """Render `source` as the runtime would and say all that is wrong; raises only `RenderBusy`."""
-        found = self._render(source, declared, [dict(values)], patience)
+        found = self._render(source, declared, [dict(values)], patience, WALL_SECONDS)
         return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
 
     def check(
@@ -154,7 +156,7 @@ class RenderPool:
         everything = {parameter.name: parameter.example for parameter in declared}
         required = {parameter.name: parameter.example for parameter in declared if parameter.required}
         chances = [everything, required] if required != everything else [everything]
-        found = self._render(source, declared, chances, patience)
+        found = self._render(source, declared, chances, patience, PATIENT_WALL_SECONDS)
         if isinstance(found, Problem):
             return found
         with_all, *others = (preview.problem for preview in found)
@@ -196,7 +198,12 @@ class RenderPool:
         worker.kill()
 
     def _render(
-        self, source: str, declared: Sequence[Parameter], values: list[dict[str, Any]], patience: float
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        values: list[dict[str, Any]],
+        patience: float,
+        wall: float,
     ) -> list[Preview] | Problem:
         try:
             payload = msgspec.json.encode(Job(source, tuple(declared), tuple(values)))
@@ -205,14 +212,14 @@ class RenderPool:
         if len(payload) > JOB_BYTES:
             return Problem("the template and its values are too large")
         with self._turn(patience):
-            return _read(self._ask(payload))
+            return _read(self._ask(payload, wall))
 
-    def _ask(self, payload: bytes) -> bytes:
+    def _ask(self, payload: bytes, wall: float) -> bytes:
         """Have a worker do it; one that fails is ended, and the next job starts another."""
         worker = self._idle_worker()
         try:
             worker = worker or _Worker()
-            answer = worker.ask(payload)
+            answer = worker.ask(payload, wall)
         except (_Broken, OSError):
             answer = Outcome.DIED.value if worker else Outcome.NOT_STARTED.value
             if worker:

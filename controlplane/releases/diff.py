@@ -72,7 +72,7 @@ def diff(before: Entries, after: Entries) -> list[EntryChange]:
 def same(left: object, right: object) -> bool:
     """Say whether two values have the same canonical bytes."""
     # The fast encoder agrees whenever nothing differs but would tell 1 from 1.0; the canonical one has the last word.
-    return _encode(left) == _encode(right) or canonical.dumps(left) == canonical.dumps(right)
+    return left is right or _encode(left) == _encode(right) or canonical.dumps(left) == canonical.dumps(right)
 
 
 def digest_of(document: Document | None) -> str:

@@ -9,7 +9,7 @@ No database transaction is open while the store is asked.
 
 import enum
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, or_, select
@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from controlplane.db import now, transaction
 from controlplane.releases import steps
-from controlplane.releases.history import get_release, latest_release, snapshot_of
+from controlplane.releases.history import get_release, latest_release, snapshot_from
 from controlplane.releases.models import Release, ReleaseEntry
-from controlplane.releases.saved import bodies_of, live_entries
+from controlplane.releases.saved import bodies_of, body_hashes, live_entries
 from controlplane.releases.steps import State, Step
 from controlplane.runtime import canonical
 from controlplane.runtime.errors import StoreError
@@ -145,8 +145,10 @@ def _export(
 def prepare(session: Session, environment: str, number: int, *, since: int | None) -> Job:
     """Return all there is to write to bring a store from release `since` (None: from nothing) to this one."""
     release = get_release(session, environment, number)
-    documents = _documents(session, environment, number, since)
-    written = {key: canonical.loads(document) for key, document in documents.items() if document is not None}
+    live = live_entries(session, environment, at=number)
+    changed = list(live) if since is None else _changed(session, environment, number, since)
+    bodies = bodies_of(session, live)
+    written = {key: live[key] for key in changed if key in live}
     most = session.scalar(
         select(func.max(Release.entry_count)).where(
             Release.environment == environment,
@@ -158,31 +160,20 @@ def prepare(session: Session, environment: str, number: int, *, since: int | Non
         environment=environment,
         number=number,
         sha256=release.snapshot_sha256,
-        data=snapshot_of(session, environment, number),
-        bodies=bodies_of(session, written),
-        documents=documents,
+        data=snapshot_from(release, live, bodies),
+        bodies={sha256: bodies[sha256] for sha256 in body_hashes(written) if sha256 in bodies},
+        documents={key: canonical.dumps(live[key]) if key in live else None for key in changed},
         allow_shrink=most is not None and release.entry_count < most * _SHRINK_LIMIT,
     )
 
 
-def _documents(session: Session, environment: str, number: int, since: int | None) -> dict[str, bytes | None]:
-    """Return the documents that changed after `since`, as of `number`; None is a key that is gone."""
-    live = live_entries(session, environment, at=number)
-    if since is None:
-        return {key: canonical.dumps(document) for key, document in live.items()}
-    changed = session.scalars(
-        select(ReleaseEntry.key)
-        .where(
-            ReleaseEntry.environment == environment,
-            or_(
-                ReleaseEntry.valid_from.between(since + 1, number),
-                ReleaseEntry.valid_to.between(since + 1, number),
-            ),
-        )
-        .distinct()
-        .order_by(ReleaseEntry.key)
+def _changed(session: Session, environment: str, number: int, since: int) -> Sequence[str]:
+    """Return the keys that came, changed or went after `since`, up to `number`."""
+    touched = or_(
+        ReleaseEntry.valid_from.between(since + 1, number), ReleaseEntry.valid_to.between(since + 1, number)
     )
-    return {key: canonical.dumps(live[key]) if key in live else None for key in changed}
+    query = select(ReleaseEntry.key).where(ReleaseEntry.environment == environment, touched)
+    return session.scalars(query.distinct().order_by(ReleaseEntry.key)).all()
 
 
 def _entries(job: Job) -> str:

@@ -1,12 +1,12 @@
 """Releases as they were: one, the newest, the list, what each changed, and its bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.errors import NotFound
-from controlplane.releases.compose import Document
+from controlplane.releases.compose import Document, Entries
 from controlplane.releases.diff import EntryChange, diff
 from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.releases.saved import bodies_of, live_entries
@@ -61,16 +61,21 @@ def compare(session: Session, environment: str, older: int, newer: int) -> list[
 
 
 def snapshot_of(session: Session, environment: str, number: int) -> bytes:
-    """Return the bytes of a release, made again from its entries; they always have the digest that its row names.
+    """Return the bytes of a release, made again from its entries; see `snapshot_from`."""
+    entries = live_entries(session, environment, at=number)
+    return snapshot_from(get_release(session, environment, number), entries, bodies_of(session, entries))
+
+
+def snapshot_from(release: Release, entries: Entries, bodies: Mapping[str, str]) -> bytes:
+    """Return the bytes of a release's entries; they always have the digest that its row names.
 
     Raises `ValueError` when they do not: then something was changed behind the database's back, and must not go out.
     """
-    release = get_release(session, environment, number)
-    entries = live_entries(session, environment, at=number)
-    data = snapshot.build(entries, bodies_of(session, entries))
+    data = snapshot.build(entries, bodies)
     found = canonical.digest(data)
     if found != release.snapshot_sha256:
         raise ValueError(
-            f"release {number} of {environment} has the digest {found[:12]}, its row says {release.snapshot_sha256[:12]}"
+            f"release {release.number} of {release.environment} has the digest {found[:12]}, "
+            f"its row says {release.snapshot_sha256[:12]}"
         )
     return data

@@ -210,7 +210,11 @@ def _run(program: Template, values: dict[str, Any]) -> str:
     text = "".join(pieces)
     if not text or text.isspace():
         raise TemplateRenderError("the prompt came out empty")
-    if not text.isascii() and len(text.encode()) > MAX_OUTPUT_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise TemplateRenderError("the prompt holds half a character (a lone surrogate)") from None
+    if size > MAX_OUTPUT_BYTES:
         raise TemplateRenderError(f"the prompt grows beyond {MAX_OUTPUT_BYTES // 1024} KiB")
     return text
 

@@ -161,6 +161,7 @@ def test_a_changed_text_is_shown_line_by_line(
     prompts.save_version(first_data, prompt, body=body, base_version=1, reason="Kinder answers", actor=editor)
     first_data.commit()
     client = client_as("viewer")
+    client.get("/production/templates")  # what belongs to no environment is opened in the one last looked at
     listed = client.get("/changes?object_kind=prompt&object_key=coaching_response")
     page = client.get(
         next(a.get("href", "") for a in listed.all("a") if "version 2" in "".join(a.itertext()))

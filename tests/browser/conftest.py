@@ -84,7 +84,12 @@ def start(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     """What `./run` does once its packages are there."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     deadline = time.monotonic() + START_LIMIT
     seen = log.read_text().count("Ready after")
@@ -106,6 +111,7 @@ def stack_home() -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="controlplane-walk-", dir="/tmp"))
     home.chmod(0o755)
     yield home
+    shutil.copytree(home / "logs", "/tmp/walklogs", dirs_exist_ok=True)
     shutil.rmtree(home, ignore_errors=True)
 
 
@@ -132,7 +138,9 @@ def running(stack_home: Path, browser: Browser) -> Iterator[Running]:
 def browser() -> Iterator[Browser]:
     path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if path is None:
-        pytest.skip("no Chromium on this machine: install Debian's package `chromium` to run the browser tests")
+        pytest.skip(
+            "no Chromium on this machine: install Debian's package `chromium` to run the browser tests"
+        )
     arguments = ["--disable-quic", "--disable-background-networking", "--no-first-run"]
     if os.geteuid() == 0:
         arguments.append("--no-sandbox")  # Chromium refuses its sandbox to root

@@ -3,6 +3,8 @@
 One long test on purpose: each step builds on what the one before made live, and so it is for a person.
 """
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -95,7 +97,7 @@ def roll_out(page: Page, running: Running) -> set[str]:
 def raise_to_half(page: Page, running: Running) -> set[str]:
     page.locator("#share").get_by_role("button", name="50 %", exact=True).click()
     expect(page.locator("#rollout-effect")).to_contain_text("40,000")
-    page.locator("#share").get_by_label("Reason").fill(REASON)
+    page.locator("#share").get_by_role("textbox", name="Reason").fill(REASON)
     page.locator("#share").get_by_role("button", name="Apply").click()
     expect(page.locator("#share")).to_contain_text("50 %")
     running.wait_for_release(4)
@@ -146,7 +148,7 @@ def roll_back(page: Page, running: Running) -> None:
 
 
 def sign_out_ends_the_session(page: Page, running: Running) -> None:
-    cookies = page.context.cookies()
+    cookies: Any = page.context.cookies()
     page.locator(".account summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
+from controlplane.prompts.render_worker import WALL_SECONDS
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.renderer import Preview, Problem, compile_prompt, preview, render
@@ -102,7 +103,7 @@ def slow_source() -> str:
 def test_a_job_that_takes_longer_than_a_second_is_ended_and_told_so(pool: RenderPool) -> None:
     # What one template may do takes less by its own ceilings; a thousand renders of one do not.
     source = "{% for a in range(1000) %}{{ a }}{% endfor %}"
-    found = pool._render(source, DECLARED, [VALUES] * 5_000, 10)
+    found = pool._render(source, DECLARED, [VALUES] * 5_000, 10, WALL_SECONDS)
     assert isinstance(found, Problem)
     assert found.message.startswith("This template took longer than 1 second.")
     assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"

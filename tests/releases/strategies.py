@@ -3,9 +3,13 @@
 Valid sets are `tests.runtime.strategies.entry_maps()`; compose and diff promise the same for any plain documents.
 """
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from controlplane.releases.compose import Document
+
+# What a property says holds on a slow or busy machine as well.
+unhurried = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 KEYS = (
     "tier/free",

@@ -1,13 +1,14 @@
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.releases.compose import Document, compose
 from controlplane.releases.diff import diff, same
 from controlplane.runtime import snapshot
-from tests.releases.strategies import entry_sets
+from tests.releases.strategies import entry_sets, unhurried
 from tests.runtime.strategies import EntryMap, entry_maps
 
 
+@unhurried
 @given(entry_sets(), entry_sets())
 def test_choosing_nothing_leaves_the_base_as_it_was(
     base: dict[str, Document], source: dict[str, Document]
@@ -15,11 +16,13 @@ def test_choosing_nothing_leaves_the_base_as_it_was(
     assert compose(base, source, ()) == base
 
 
+@unhurried
 @given(entry_sets(), entry_sets())
 def test_choosing_everything_gives_the_source(base: dict[str, Document], source: dict[str, Document]) -> None:
     assert compose(base, source, base.keys() | source.keys()) == source
 
 
+@unhurried
 @given(entry_sets(), entry_sets(), st.data())
 def test_exactly_the_chosen_keys_that_differ_change(
     base: dict[str, Document], source: dict[str, Document], data: st.DataObject
@@ -37,6 +40,7 @@ def test_exactly_the_chosen_keys_that_differ_change(
     assert changed == differing
 
 
+@unhurried
 @given(entry_sets(), entry_sets())
 def test_composing_the_way_back_restores_the_base(
     base: dict[str, Document], source: dict[str, Document]
@@ -60,7 +64,7 @@ def test_the_base_itself_is_never_changed() -> None:
     assert base == {"tier/free": {"rank": 1}}
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@unhurried
 @given(entry_maps(), entry_maps(), st.data())
 def test_a_rolled_back_release_has_the_bytes_it_had(
     base: EntryMap, source: EntryMap, data: st.DataObject

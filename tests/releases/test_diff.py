@@ -7,7 +7,7 @@ from controlplane.releases.compose import Document
 from controlplane.releases.diff import ABSENT, Absent, EntryChange, Kind, diff, same
 from controlplane.runtime import canonical
 from tests.releases.documents import PREMIUM, configuration, gate, interaction, parameter, prompt, variant
-from tests.releases.strategies import documents, entry_sets
+from tests.releases.strategies import documents, entry_sets, unhurried
 
 
 def fields(before: Document, after: Document) -> dict[str, tuple[Any, Any]]:
@@ -15,11 +15,13 @@ def fields(before: Document, after: Document) -> dict[str, tuple[Any, Any]]:
     return {field.path: (field.before, field.after) for field in change.fields}
 
 
+@unhurried
 @given(entry_sets())
 def test_a_set_does_not_differ_from_itself(entries: dict[str, Document]) -> None:
     assert diff(entries, entries) == []
 
 
+@unhurried
 @given(entry_sets(), entry_sets())
 def test_the_other_way_round_is_the_mirror(before: dict[str, Document], after: dict[str, Document]) -> None:
     mirror = {Kind.ADDED: Kind.REMOVED, Kind.REMOVED: Kind.ADDED, Kind.CHANGED: Kind.CHANGED}
@@ -38,6 +40,7 @@ def _is_order(path: str) -> bool:
     return "order of" in path or not path
 
 
+@unhurried
 @given(documents(), documents())
 def test_documents_differ_exactly_when_their_canonical_bytes_do(left: Document, right: Document) -> None:
     changes = diff({"k/1": left}, {"k/1": right})
@@ -46,6 +49,7 @@ def test_documents_differ_exactly_when_their_canonical_bytes_do(left: Document, 
     assert all(change.fields for change in changes)
 
 
+@unhurried
 @given(documents(), documents())
 def test_every_field_is_told_once_and_really_differs(left: Document, right: Document) -> None:
     for change in diff({"k/1": left}, {"k/1": right}):

@@ -5,7 +5,7 @@ from controlplane.releases import words
 from controlplane.releases.compose import Document
 from controlplane.releases.diff import diff
 from tests.releases.documents import PREMIUM, configuration, gate, interaction, prompt, variant
-from tests.releases.strategies import entry_sets
+from tests.releases.strategies import entry_sets, unhurried
 
 
 def sentence(key: str, before: Document | None, after: Document | None) -> str:
@@ -100,6 +100,7 @@ def test_a_release_of_few_changes_tells_each_and_of_many_how_many_of_what() -> N
     assert words.release_sentence([]) == "nothing changed"
 
 
+@unhurried
 @given(entry_sets(), entry_sets())
 def test_every_change_has_its_own_words(before: dict[str, Document], after: dict[str, Document]) -> None:
     for change in diff(before, after):

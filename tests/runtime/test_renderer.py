@@ -332,3 +332,10 @@ def test_preview_of_a_good_prompt_has_its_text_and_no_problem() -> None:
 
 def test_the_words_that_jinja_reads_for_itself_are_reserved() -> None:
     assert {"range", "loop", "self", "true", "in", "if"} <= profile.RESERVED
+
+
+def test_half_a_character_is_a_problem_and_not_a_crash() -> None:
+    shown = preview('{{ "\\ud800" }}', {}, ())
+    assert shown.text is None
+    assert shown.problem is not None
+    assert "surrogate" in shown.problem.message
