@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from hypothesis import settings
 from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,10 @@ from controlplane.local.postgres import temporary
 from controlplane.web.cli import load_first_data, migrate
 from tests.page import PageClient
 from tests.site import CHEAP, add_person, app_on, client_of
+
+# A busy machine is no fault of the code: nothing here asserts on a clock, hypothesis included.
+settings.register_profile("whole", deadline=None)
+settings.load_profile("whole")
 
 ROOT = Path(__file__).resolve().parent.parent
 

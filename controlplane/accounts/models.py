@@ -49,7 +49,7 @@ class BrowserSession(Base):
 
 
 class SignInAttempt(Base):
-    """A refused sign-in, counted per account and per address; old rows are swept by the throttle itself."""
+    """A try to sign in that was not right (yet), counted per account and per address; the throttle sweeps old rows."""
 
     __tablename__ = "sign_in_attempts"
     __table_args__ = (

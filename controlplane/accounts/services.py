@@ -13,7 +13,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
 from controlplane.audit.services import record
 from controlplane.db import now
-from controlplane.errors import NotFound, Refused
+from controlplane.errors import Forbidden, NotFound, Refused
 
 Transactions = Callable[[], AbstractContextManager[Session]]
 
@@ -49,6 +49,7 @@ def find_person(session: Session, email: str) -> Person | None:
 
 def ensure_first_administrator(session: Session, *, email: str, password: str, actor: Actor) -> Person | None:
     """Make an administrator when there is none who may sign in; the person, or None when nothing was needed."""
+    actor.require(Role.ADMIN)
     if _active_administrators(session):
         return None
     existing = find_person(session, email)
@@ -69,6 +70,7 @@ def add_person(session: Session, *, email: str, name: str, role: Role, actor: Ac
 def change_role(session: Session, person: Person, *, role: Role, actor: Actor) -> None:
     """Give another role; the person has to sign in again."""
     actor.require(Role.ADMIN)
+    _lock(session, person)
     before = Role(person.role)
     if before == role:
         raise Refused({"role": f"{person.name} is {role.label} already."})
@@ -89,6 +91,7 @@ def change_role(session: Session, person: Person, *, role: Role, actor: Actor) -
 def disable(session: Session, person: Person, *, actor: Actor) -> None:
     """Nobody signs in as this person any more; open sessions end with their next request."""
     actor.require(Role.ADMIN)
+    _lock(session, person)
     if not person.active:
         raise Refused({"": f"{person.name} is disabled already."})
     _keep_an_administrator(session, person, "")
@@ -98,6 +101,7 @@ def disable(session: Session, person: Person, *, actor: Actor) -> None:
 def enable(session: Session, person: Person, *, actor: Actor) -> None:
     """Let a disabled person sign in again, with the password they had."""
     actor.require(Role.ADMIN)
+    _lock(session, person)
     if person.active:
         raise Refused({"": f"{person.name} may sign in already."})
     _set_active(session, person, active=True, actor=actor)
@@ -121,6 +125,8 @@ def reset_password(session: Session, person: Person, *, actor: Actor) -> str:
 
 def change_own_password(session: Session, person: Person, *, current: str, new: str, actor: Actor) -> None:
     """Change the password of whoever acts; all their other sessions end."""
+    if actor.id != str(person.id):
+        raise Forbidden(Role.ADMIN.label)
     if not passwords.verify_password(person.password_hash, current):
         raise Refused({"current": "This is not your present password."})
     if new.lower() in {person.email.lower(), person.name.lower()} or new == current:
@@ -265,6 +271,12 @@ def _set_active(session: Session, person: Person, *, active: bool, actor: Actor)
         before={"active": not active},
         after={"active": active},
     )
+
+
+def _lock(session: Session, person: Person) -> None:
+    """Hold the row, as it is by now: two who do the same at once must not both find that there is something to do."""
+    _active_administrators(session)  # always before the one row, so that nobody waits for anybody in a circle
+    session.refresh(person, with_for_update=True)
 
 
 def _keep_an_administrator(session: Session, person: Person, field: str) -> None:

@@ -1,4 +1,4 @@
-"""The audit event. Numbering, chaining and append-only are the database's work (migration 0001)."""
+"""The audit event. Numbering, chaining and append-only are the database's work (migration 0002)."""
 
 import datetime as dt
 

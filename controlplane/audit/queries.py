@@ -15,6 +15,8 @@ PAGE = 50
 MOST_COUNTED = 10_000
 # Each word that is looked for is compared with three texts of every event.
 MOST_WORDS = 8
+# Everyone's signing in would push out what was changed; the full list has it.
+_COMINGS_AND_GOINGS = ("person.signed_in", "person.signed_out", "person.sign_in_refused")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +88,19 @@ def changes_of(
         AuditEvent.object_kind == object_kind, AuditEvent.object_key == object_key
     )
     if environment is not None:
-        query = query.where(or_(AuditEvent.environment == environment, AuditEvent.environment.is_(None)))
+        query = query.where(concerns(environment))
     return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(limit)).all()
+
+
+def last_changes(session: Session, environment: str, *, limit: int) -> Sequence[AuditEvent]:
+    """The last changes that concern an environment, newest first, without anybody's signing in and out."""
+    query = select(AuditEvent).where(concerns(environment), AuditEvent.action.not_in(_COMINGS_AND_GOINGS))
+    return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(limit)).all()
+
+
+def concerns(environment: str) -> ColumnElement[bool]:
+    """What happened in an environment, or to what is saved and so the same for all."""
+    return or_(AuditEvent.environment == environment, AuditEvent.environment.is_(None))
 
 
 def get_event(session: Session, identifier: str) -> AuditEvent:

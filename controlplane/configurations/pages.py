@@ -7,6 +7,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.queries import concerns
 from controlplane.configurations import live
 from controlplane.configurations.coverage import Source, coverage
 from controlplane.configurations.documents import place_of, settings_of
@@ -143,10 +144,11 @@ def compare_page(configuration: Configuration, older: int | None, newer: int | N
 def changes_of(session: Session, environment: str, place: Place, *, limit: int = 8) -> Sequence[AuditEvent]:
     """What happened to a configuration and, in this environment, every release that touched its entry; newest first."""
     releases = live.releases_of(session, environment, place.key)
-    here = or_(AuditEvent.environment.is_(None), AuditEvent.environment == environment)
     query = select(AuditEvent).where(
         or_(
-            (AuditEvent.object_kind == "configuration") & (AuditEvent.object_key == place.path) & here,
+            (AuditEvent.object_kind == "configuration")
+            & (AuditEvent.object_key == place.path)
+            & concerns(environment),
             (AuditEvent.environment == environment) & AuditEvent.release.in_(releases),
         )
     )

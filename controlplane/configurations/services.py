@@ -116,7 +116,9 @@ def create_configuration(
     actor.require(Role.EDITOR)
     place = Place(interaction, tier, tenant)
     errors = problems(session, place, values)
-    configuration = None if errors else session.scalar(_at(place).with_for_update())
+    # Read afresh: whoever held the row until now may have brought it back.
+    standing = _at(place).with_for_update().execution_options(populate_existing=True)
+    configuration = None if errors else session.scalar(standing)
     if configuration is not None and configuration.archived_at is None:
         errors[""] = f"{place.title} has a configuration already. Open it and save a new version instead."
     if errors:

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.queries import last_changes
 from controlplane.configurations.coverage import Cell, Row, Source, coverage
 from controlplane.configurations.models import ConfigurationVersion
 from controlplane.configurations.places import Place
@@ -26,8 +27,6 @@ from controlplane.rollouts.models import Rollout
 
 UNPUBLISHED_SHOWN = 5
 CHANGES_SHOWN = 8
-# Everyone's signing in would push out what was changed; the full list has it.
-_COMINGS_AND_GOINGS = ("person.signed_in", "person.signed_out", "person.sign_in_refused")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def overview(session: Session, environment: str, *, now: dt.datetime, with_steps
         unpublished=len(changes),
         unpublished_words=_words(changes),
         rollouts=_running(entries),
-        changes=_last_changes(session, environment),
+        changes=last_changes(session, environment, limit=CHANGES_SHOWN),
         steps=_steps(session) if with_steps else [],
     )
 
@@ -173,17 +172,6 @@ def _running(entries: Mapping[str, Json]) -> list[RunningRollout]:
         if key.startswith("configuration/") and len(document["variants"]) > 1
     ]
     return [RunningRollout(place, stand) for place, stand in several]
-
-
-def _last_changes(session: Session, environment: str) -> Sequence[AuditEvent]:
-    query = (
-        select(AuditEvent)
-        .where(or_(AuditEvent.environment.is_(None), AuditEvent.environment == environment))
-        .where(AuditEvent.action.not_in(_COMINGS_AND_GOINGS))
-        .order_by(AuditEvent.sequence.desc())
-        .limit(CHANGES_SHOWN)
-    )
-    return session.scalars(query).all()
 
 
 def _steps(session: Session) -> list[Step]:

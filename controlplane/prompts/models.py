@@ -48,7 +48,7 @@ class PromptVersion(Base):
 
 
 class PromptDraft(Base):
-    """Unsaved work, private to one person. `base_version` is the version it started from; 0 for a new prompt."""
+    """Unsaved work, private to one person. `base_version` is the version it started from."""
 
     __tablename__ = "prompt_drafts"
 

@@ -102,7 +102,7 @@ def free_code(session: Session, interaction: str) -> str:
 
 def get_draft(session: Session, code: str, *, actor: Actor) -> PromptDraft | None:
     """Return this person's unsaved work on a prompt."""
-    return session.get(PromptDraft, (code, UUID(actor.id))) if actor.kind == "person" else None
+    return session.get(PromptDraft, (code, _person_id(actor))) if actor.kind == "person" else None
 
 
 def draft_codes(session: Session, *, actor: Actor) -> set[str]:
@@ -231,8 +231,12 @@ def archive_prompt(session: Session, prompt: Prompt, *, reason: str, actor: Acto
 def restore_prompt(session: Session, prompt: Prompt, *, reason: str, actor: Actor) -> None:
     """Bring an archived prompt back into what is saved."""
     actor.require(Role.EDITOR)
+    _locked_latest(session, prompt)
     if prompt.archived_at is None:
         raise Refused({"": "This template is not archived."})
+    interaction = session.get(Interaction, prompt.interaction)
+    if interaction is None or interaction.archived_at is not None:
+        raise Refused({"": f"The interaction {prompt.interaction} is archived. Bring it back first."})
     prompt.archived_at = None
     _record_archiving(session, prompt, "restored", "configurations may take it again", reason, actor)
 

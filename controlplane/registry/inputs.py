@@ -9,60 +9,23 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controlplane.errors import FieldError
+from controlplane.runtime import canonical, entries
 from controlplane.runtime.entries import PARAMETER_TYPES
+from controlplane.runtime.parameters import type_problem
+from controlplane.runtime.profile import RESERVED as TEMPLATE_WORDS
 
 UPPER_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 LOWER_CODE: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-PARAMETER_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
-# Words of Jinja's language: a parameter of that name could never be written in a prompt.
-JINJA_WORDS: Final = frozenset(
-    [
-        "and",
-        "else",
-        "elif",
-        "endfor",
-        "endif",
-        "endset",
-        "false",
-        "False",
-        "filter",
-        "for",
-        "if",
-        "in",
-        "is",
-        "loop",
-        "none",
-        "None",
-        "not",
-        "or",
-        "range",
-        "recursive",
-        "self",
-        "set",
-        "true",
-        "True",
-    ]
-)
-# First words of addresses without an environment; an environment of that name would hide a page.
+# No "_" in front: templates cannot name such a value.
+PARAMETER_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+# First words of addresses without an environment, of today and of what is planned: the page of an environment of that
+# name could not be reached.
 RESERVED_ENVIRONMENTS: Final = frozenset(
-    [
-        "changes",
-        "environments",
-        "explain",
-        "healthz",
-        "help",
-        "interactions",
-        "models",
-        "notifications",
-        "proposals",
-        "search",
-        "settings",
-        "sign-in",
-        "sign-out",
-        "static",
-        "tiers",
-    ]
-)
+    (
+        "_", "changes", "environments", "explain", "health", "healthz", "help", "interactions", "models",
+        "notifications", "people", "proposals", "search", "settings", "sign-in", "sign-out", "static", "tiers", "v1",
+    )
+)  # fmt: skip
 # A tier of this name would be taken for "no tier" in keys and addresses.
 RESERVED_TIERS: Final = frozenset({"default"})
 MODEL_PARAMETERS: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
@@ -123,6 +86,13 @@ LowerCode = Annotated[
     _one_line(32),
     _matches(LOWER_CODE, "Use small letters, digits and single hyphens, for example premium."),
 ]
+TierCode = Annotated[
+    str,
+    _one_line(32),
+    # A tier's code stands in the keys of entries, and those take no hyphen.
+    _matches(entries.LOWER_CODE, "Use small letters, digits and underscores, for example premium."),
+    _not_one_of(RESERVED_TIERS, "it means “no tier” in addresses"),
+]
 Name = Annotated[str, _one_line(80)]
 Line = Annotated[str, _one_line(500)]
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
@@ -136,7 +106,7 @@ class _Input(BaseModel):
 class TierInput(_Input):
     """A subscription level."""
 
-    code: Annotated[LowerCode, _not_one_of(RESERVED_TIERS, "it means “no tier” in addresses")]
+    code: TierCode
     name: Name
     rank: Annotated[int, Field(ge=0, le=1000)]
 
@@ -154,7 +124,7 @@ class ModelInput(_Input):
     """A model of a provider. Prices are US dollars per million tokens; left empty, they are not known."""
 
     code: UpperCode
-    provider: Annotated[LowerCode, Field()]
+    provider: LowerCode
     provider_model_id: Annotated[str, _one_line(200)]
     context_window: Tokens
     max_output_tokens: Tokens
@@ -182,7 +152,7 @@ class ParameterInput(_Input):
         str,
         _one_line(64),
         _matches(PARAMETER_NAME, "Use small letters, digits and underscores, for example user_message."),
-        _not_one_of(JINJA_WORDS, "it is a word of the template language"),
+        _not_one_of(TEMPLATE_WORDS, "it is a word of the template language"),
     ]
     type: str
     required: bool = False
@@ -199,8 +169,8 @@ class ParameterInput(_Input):
         if not isinstance(example, str):
             return given
         try:
-            return given | {"example": json.loads(example)}
-        except (ValueError, RecursionError):
+            return given | {"example": canonical.loads(example)}
+        except ValueError:
             raise FieldError(
                 "example", f"Write the {given['type']} as JSON, for example {_SPELLED[given['type']]}."
             ) from None
@@ -211,8 +181,8 @@ class ParameterInput(_Input):
             raise FieldError("type", f"Choose one of {', '.join(PARAMETER_TYPES)}.")
         if self.example is None and self.required:
             raise FieldError("example", "Give an example: previews and checks begin with it.")
-        if self.example is not None and not _is_of_type(self.example, self.type):
-            raise FieldError("example", f"This is not a {self.type}.")
+        if self.example is not None:
+            _refuse_example(self.type, self.example)
         return self
 
 
@@ -255,11 +225,13 @@ def _first_repeated(names: Sequence[str]) -> str | None:
     return None
 
 
-def _is_of_type(value: object, kind: str) -> bool:
-    if kind in ("string", "text"):
-        return isinstance(value, str)
-    if kind == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind == "boolean":
-        return isinstance(value, bool)
-    return isinstance(value, list if kind == "list" else dict)
+def _refuse_example(kind: str, example: object) -> None:
+    if type_problem(kind, example):
+        raise FieldError("example", f"This is not a {kind}.")
+    try:
+        written = canonical.dumps(example)
+    except ValueError as problem:
+        raise FieldError("example", f"This example cannot be used: {problem}.") from None
+    # The database's JSON holds no NUL. A backslash that was typed is two in JSON, and no part of an escape.
+    if b"\\u0000" in written.replace(b"\\\\", b""):
+        raise FieldError("example", "This holds a character that cannot be stored.")

@@ -3,16 +3,22 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from alembic import command
 from alembic.config import Config
+from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from controlplane.accounts import services as accounts
 from controlplane.accounts.actor import Actor, Role
+from controlplane.accounts.inputs import PersonInput
+from controlplane.accounts.passwords import one_time_password
 from controlplane.audit.verify import verify
+from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine, transaction
 from controlplane.errors import ControlPlaneError
 from controlplane.first_data import load as first_data
@@ -41,11 +47,27 @@ def load_first_data(engine: Engine) -> bool:
         return True
 
 
-def _engine() -> Engine:
-    url = os.environ.get("DATABASE_URL")
-    if not url:
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment(os.environ)
+    except SettingsError as wrong:
+        raise click.ClickException(str(wrong)) from None
+
+
+def _database_url() -> str:
+    url = _settings().database_url
+    if url is None:
         raise click.ClickException("DATABASE_URL is not set: start this through ./run cli, or set it.")
-    return make_engine(url)
+    return url
+
+
+@contextmanager
+def _engine() -> Iterator[Engine]:
+    engine = make_engine(_database_url())
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _operator() -> Actor:
@@ -62,23 +84,29 @@ def cli() -> None:
 @cli.command("migrate")
 def migrate_command() -> None:
     """Bring the database schema up to date."""
-    migrate(_engine().url.render_as_string(hide_password=False))
+    migrate(_database_url())
 
 
 @cli.command("first-data")
 def first_data_command() -> None:
     """Load the first data into an empty database, and make the first administrator if there is none.
 
-    The administrator comes from ADMIN_EMAIL and ADMIN_PASSWORD. Prints one line of JSON.
+    The administrator comes from ADMIN_EMAIL and ADMIN_PASSWORD. Prints one line of JSON; a password that had to be
+    made up stands in it, this once.
     """
-    engine = _engine()
-    loaded = load_first_data(engine)
-    with transaction(engine) as session:
-        email = os.environ.get("ADMIN_EMAIL", "admin@example.com")
-        created = accounts.ensure_first_administrator(
-            session, email=email, password=os.environ.get("ADMIN_PASSWORD", ""), actor=first_data.ACTOR
-        )
-    click.echo(json.dumps({"loaded": loaded, "created_admin": created is not None, "email": email}))
+    settings = _settings()
+    email = settings.admin_email or "admin@example.com"
+    password = settings.admin_password or one_time_password()
+    with _engine() as engine:
+        loaded = load_first_data(engine)
+        with transaction(engine) as session:
+            created = accounts.ensure_first_administrator(
+                session, email=email, password=password, actor=first_data.ACTOR
+            )
+    said: dict[str, object] = {"loaded": loaded, "created_admin": created is not None, "email": email}
+    if created is not None and settings.admin_password is None:
+        said["password"] = password
+    click.echo(json.dumps(said))
 
 
 @cli.command("add-person")
@@ -87,9 +115,15 @@ def first_data_command() -> None:
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value)
 def add_person(email: str, name: str, role: str) -> None:
     """Add a person; the one-time password is printed once."""
-    with transaction(_engine()) as session:
-        _, password = accounts.add_person(session, email=email, name=name, role=Role(role), actor=_operator())
-    click.echo(f"{email} may sign in with the password {password}")
+    try:
+        given = PersonInput(email=email, name=name, role=Role(role))
+    except ValidationError as wrong:
+        raise click.UsageError(" ".join(error["msg"] for error in wrong.errors())) from None
+    with _engine() as engine, transaction(engine) as session:
+        person, password = accounts.add_person(
+            session, email=given.email, name=given.name, role=given.role, actor=_operator()
+        )
+    click.echo(f"{person.email} may sign in with the password {password}")
 
 
 @cli.group()
@@ -100,7 +134,7 @@ def audit() -> None:
 @audit.command("verify")
 def audit_verify() -> None:
     """Recompute the chain of events and say where it is broken; exit code 1 if it is."""
-    with transaction(_engine()) as session:
+    with _engine() as engine, transaction(engine) as session:
         report = verify(session)
     click.echo(report.sentence)
     sys.exit(0 if report.intact else 1)

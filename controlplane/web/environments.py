@@ -21,23 +21,6 @@ from controlplane.web.unit_of_work import db_session
 
 COOKIE = "environment"
 
-# First words of addresses: an environment of such a code could never be reached.
-RESERVED = frozenset(
-    {
-        "_",
-        "changes",
-        "environments",
-        "explain",
-        "health",
-        "healthz",
-        "help",
-        "interactions",
-        "models",
-        "notifications",
-    }
-    | {"people", "search", "settings", "sign-in", "sign-out", "static", "tiers", "v1"}
-)
-
 
 @dataclass(frozen=True)
 class Environment:

@@ -46,8 +46,6 @@ SETUP = (
     Place("registry.environments", "Environments", "server"),
     Place("accounts.people", "People", "users", "p", needs="admin"),
 )
-# The places whose addresses cannot be recognised by their endpoint's path alone are none: a page belongs to the
-# place with the longest path that its own path begins with.
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from controlplane.accounts.actor import Role
+from controlplane.registry.inputs import RESERVED_ENVIRONMENTS
 from tests.architecture.addresses import Route
 from tests.architecture.conftest import Site
 
@@ -50,6 +51,11 @@ def test_only_these_may_be_opened_without_signing_in() -> None:
 def test_nobody_changes_anything_as_a_viewer_but_what_is_their_own() -> None:
     posts = {name for name, access in TABLE.items() if name.startswith("POST") and access == "viewer"}
     assert posts == {"POST /sign-out", "POST /settings/profile", "POST /<environment>/first-steps"}
+
+
+def test_no_environment_can_have_a_code_that_hides_a_page_or_is_hidden_by_one(site: Site) -> None:
+    first = {route.rule.split("/")[1] for route in site.routes}
+    assert first - {"", "<environment>"} <= RESERVED_ENVIRONMENTS
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.EDITOR, Role.PUBLISHER])

@@ -28,6 +28,7 @@ PARAMETER = {"name": "goal", "type": "text", "required": True, "example": "Grow"
     [
         (TierInput, {"code": "Premium", "name": "P", "rank": "1"}, "code", "small letters"),
         (TierInput, {"code": "default", "name": "P", "rank": "1"}, "code", "“default” cannot be taken"),
+        (TierInput, {"code": "gold-plus", "name": "P", "rank": "1"}, "code", "digits and underscores"),
         (TierInput, {"code": "a", "name": "P", "rank": "-1"}, "rank", "0 or more"),
         (TierInput, {"code": "a", "name": "P", "rank": "one"}, "rank", "whole number"),
         (TierInput, {"code": "a", "name": "", "rank": "1"}, "name", "needed"),
@@ -65,6 +66,10 @@ def test_a_wrong_value_is_told_in_words_beside_its_field(
     [
         ({"name": "Goal"}, "name", "small letters"),
         ({"name": "for"}, "name", "a word of the template language"),
+        ({"name": "_goal"}, "name", "small letters"),
+        ({"type": "number", "example": "1e999"}, "example", "not a finite number"),
+        ({"type": "number", "example": "NaN"}, "example", "as JSON"),
+        ({"type": "list", "example": r'["\u0000"]'}, "example", "cannot be stored"),
         ({"type": "number", "example": "many"}, "example", "as JSON"),
         ({"type": "list", "example": '{"a": 1}'}, "example", "not a list"),
         ({"type": "boolean", "example": "1"}, "example", "not a boolean"),

@@ -1,0 +1,199 @@
+"""Every page fits its window, is accessible and has nothing to complain of, in both themes.
+
+The state they show is made in staging: something waiting, a rollout under way, a release with its comparison.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from tests.browser.conftest import AXE, Running, sign_in
+from tests.browser.own_place import OwnPlace
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (1440, 768, 390)
+# Each page is loaded once and then only resized and recoloured: what a theme or a width can change is checked again
+# there, everything else once. All rules at every width in both themes would take five times as long.
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+EVERYTHING = {"type": "tag", "values": TAGS}
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+NARROW = {"type": "rule", "values": ["color-contrast", "scrollable-region-focusable", "target-size"]}
+
+AT_STAGING = {
+    "overview": "",
+    "configurations": "configurations",
+    "a configuration": "configurations/COACHING_RESPONSE/premium",
+    "a configuration being rolled out": "configurations/COACHING_RESPONSE/premium/{tenant}",
+    "edit a configuration": "configurations/COACHING_RESPONSE/premium/edit",
+    "a new configuration, where": "configurations/new",
+    "a new configuration": "configurations/new?interaction=JOURNAL_SUMMARY&tier=free&tenant=fits",
+    "a version of a configuration": "configurations/COACHING_RESPONSE/premium/versions/1",
+    "compare versions of a configuration": "configurations/COACHING_RESPONSE/premium/{tenant}/compare?from=1&to=2",
+    "archive a configuration": "configurations/COACHING_RESPONSE/premium/archive",
+    "templates": "templates",
+    "a template": "templates/coaching_response",
+    "edit a template": "templates/coaching_response/edit",
+    "a version of a template": "templates/coaching_response/versions/1",
+    "compare versions of a template": "templates/coaching_response/compare",
+    "a new template": "templates/new?interaction=COACHING_RESPONSE",
+    "archive a template": "templates/coaching_response/archive",
+    "rollouts": "rollouts",
+    "a rollout": "rollouts/{rollout}",
+    "abort a rollout": "rollouts/{rollout}/abort",
+    "finish a rollout": "rollouts/{rollout}/finish",
+    "gates": "gates",
+    "a gate": "gates/COACHING_RESPONSE",
+    "not yet live": "unpublished",
+    "releases": "releases",
+    "a release": "releases/{release}",
+    "roll back": "releases/1/roll-back",
+    "compare releases": "releases/compare?from=1&to={release}",
+}
+EVERYWHERE = {
+    "production's overview": "production/",
+    "interactions": "interactions",
+    "an interaction": "interactions/COACHING_RESPONSE",
+    "edit an interaction": "interactions/COACHING_RESPONSE/edit",
+    "a new interaction": "interactions/new",
+    "archive an interaction": "interactions/COACHING_RESPONSE/archive",
+    "models": "models",
+    "a model": "models/CLAUDE_3_5_SONNET",
+    "edit a model": "models/CLAUDE_3_5_SONNET/edit",
+    "archive a model": "models/CLAUDE_3_5_SONNET/archive",
+    "tiers": "tiers",
+    "edit a tier": "tiers/premium/edit",
+    "environments": "environments",
+    "edit an environment": "environments/staging/edit",
+    "changes": "changes",
+    "no changes found": "changes?q=nothing-is-called-this",
+    "people": "settings/people",
+    "a new person": "settings/people/new",
+    "a person": "settings/people/{person}",
+    "profile": "settings/profile",
+    "no such page": "no-such-page",
+}
+FOR_VIEWERS = {
+    "overview": "staging/",
+    "a configuration": "staging/configurations/COACHING_RESPONSE/premium",
+    "a rollout": "staging/rollouts/{rollout}",
+    "not yet live": "staging/unpublished",
+    "not allowed": "settings/people",
+}
+
+
+@dataclass
+class Visitor:
+    """Somebody's page, what the console said on it, and the parts of addresses that only this run knows."""
+
+    page: Page
+    site: str
+    known: dict[str, str]
+    complaints: list[str]
+
+    def faults_at(self, address: str) -> list[str]:
+        self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+        self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.complaints.clear()
+        self.page.goto(f"{self.site}/{address.format(**self.known)}")
+        expect(self.page.get_by_role("heading", level=1)).to_have_count(1)
+        self.page.evaluate(AXE.read_text())  # not a script element: the policy of the pages refuses those
+        found = self.axe(EVERYTHING, "light, wide")
+        found += [fault for width in WIDTHS if (fault := self.sideways_scroll(width))]
+        found += self.axe(NARROW, "light, narrow")
+        self.page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        found += self.axe(NARROW, "dark, narrow")
+        self.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
+        return [*found, *self.axe(COLOURS, "dark, wide"), *self.complaints]
+
+    def sideways_scroll(self, width: int) -> str | None:
+        self.page.set_viewport_size({"width": width, "height": 900})
+        needed = self.page.evaluate("document.documentElement.scrollWidth")
+        return f"needs {needed} of {width} px" if needed > width else None
+
+    def axe(self, rules: dict[str, Any], where: str) -> list[str]:
+        result = self.page.evaluate(
+            "rules => axe.run({runOnly: rules, resultTypes: ['violations'], elementRef: false})", rules
+        )
+        return [
+            f"{violation['id']} ({where}): {node['target']} {node.get('failureSummary', '')}"
+            for violation in result["violations"]
+            for node in violation["nodes"]
+        ]
+
+
+def visit(browser: Browser, running: Running) -> Visitor:
+    page = browser.new_context().new_page()
+    complaints: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # Chromium reports a page that answers 404 or 403 as a failed resource; two of the pages here are such answers.
+        expected = "status of 404 (NOT FOUND)", "status of 403 (FORBIDDEN)"
+        if message.type in {"error", "warning"} and not any(words in message.text for words in expected):
+            complaints.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return Visitor(page, running.site, {}, complaints)
+
+
+@pytest.fixture(scope="module")
+def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
+    """An administrator, with something to see in staging."""
+    visitor = visit(browser, running)
+    sign_in(visitor.page, running)
+    moving = OwnPlace(visitor.page, running, "moving")
+    waiting = OwnPlace(visitor.page, running, "waiting")
+    moving.make()
+    release = moving.publish()
+    moving.save("CLAUDE_HAIKU_4_5")
+    rollout = moving.start_rollout("25")
+    waiting.make()
+    visitor.known = {"tenant": "moving", "release": str(release), "rollout": str(rollout)}
+    yield visitor
+    moving.abort_rollout(rollout)
+    moving.archive()
+    waiting.archive()
+    visitor.page.context.close()
+
+
+@pytest.fixture(scope="module")
+def viewer(browser: Browser, running: Running, admin: Visitor) -> Iterator[Visitor]:
+    """Somebody who may only look."""
+    admin.page.goto(f"{running.site}/settings/people/new")
+    admin.page.get_by_label("Name").fill("Grace Onlooker")
+    admin.page.get_by_label("E-mail address").fill("grace@example.com")
+    admin.page.get_by_role("button", name="Add person").click()
+    expect(admin.page.get_by_role("heading", level=1)).to_have_text("A password for Grace Onlooker")
+    password = admin.page.locator("main dd code").inner_text()
+    admin.page.get_by_role("link", name="To Grace Onlooker").click()
+    admin.known["person"] = admin.page.url.rpartition("/")[2]
+    visitor = visit(browser, running)
+    sign_in(visitor.page, running, "grace@example.com", password)
+    visitor.known = admin.known
+    yield visitor
+    visitor.page.context.close()
+
+
+@pytest.mark.parametrize("address", AT_STAGING.values(), ids=AT_STAGING)
+def test_every_page_of_an_environment_fits_and_is_accessible(admin: Visitor, address: str) -> None:
+    assert admin.faults_at(f"staging/{address}") == []
+
+
+@pytest.mark.parametrize("address", EVERYWHERE.values(), ids=EVERYWHERE)
+def test_every_other_page_fits_and_is_accessible(admin: Visitor, viewer: Visitor, address: str) -> None:
+    assert admin.faults_at(address) == []
+
+
+@pytest.mark.parametrize("address", FOR_VIEWERS.values(), ids=FOR_VIEWERS)
+def test_pages_of_somebody_who_may_only_look_fit_and_are_accessible(viewer: Visitor, address: str) -> None:
+    assert viewer.faults_at(address) == []
+
+
+def test_the_sign_in_page_fits_and_is_accessible(browser: Browser, running: Running) -> None:
+    stranger = visit(browser, running)
+    assert stranger.faults_at("sign-in") == []
+    stranger.page.context.close()
