@@ -3,6 +3,7 @@
 Every step here goes through the pages and needs no script.
 """
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ class OwnPlace:
         expect(self.page.get_by_role("heading", level=1)).to_contain_text("Release ")
         number = int(self.page.get_by_role("heading", level=1).inner_text().removeprefix("Release "))
         expect(self.page.locator("#export")).to_contain_text("Live since", timeout=20_000)
-        self.wait_for_release(number)
+        self.wait_until_live()
         return number
 
     def start_rollout(self, share: str) -> int:
@@ -80,9 +81,16 @@ class OwnPlace:
         expect(self.page.get_by_role("status").filter(has_text="Archived")).to_be_visible()
 
     def wait_until_live(self) -> None:
-        """Until the runtime serves staging's newest release."""
-        self.here = self.page.url
-        self.page.goto(f"{self.running.site}/staging/releases")
+        """Until the runtime serves the newest release of staging; the page stays where it is."""
+        listed = self.page.context.request.get(f"{self.running.site}/staging/releases").text()
+        newest = max(int(number) for number in re.findall(r"/staging/releases/(\d+)\b", listed))
+        deadline = time.monotonic() + 30
+        while self._served() < newest:
+            assert time.monotonic() < deadline, f"the runtime never got release {newest} of staging"
+            time.sleep(0.1)
+
+    def _served(self) -> int:
+        return int(ask(f"{self.running.runtime}/healthz")["environments"]["staging"]["release"])
 
     def versions(self, units: list[str]) -> dict[str, int]:
         """Which version each unit gets here, asked of the runtime."""

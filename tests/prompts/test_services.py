@@ -6,11 +6,13 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
+from controlplane.db import now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
 from controlplane.prompts import services
 from controlplane.prompts.documents import digest, entry_document
 from controlplane.prompts.models import Prompt, PromptDraft
 from controlplane.prompts.services import BodyRefused
+from controlplane.registry.models import Interaction
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.renderer import compile_prompt, render
 
@@ -229,6 +231,16 @@ def test_an_unused_prompt_can_be_archived_and_restored(first_data: Session, edit
         "prompt.archived",
         "prompt.restored",
     ]
+
+
+def test_a_template_does_not_come_back_before_its_interaction(
+    first_data: Session, prompt: Prompt, editor: Actor
+) -> None:
+    interaction = first_data.get_one(Interaction, prompt.interaction)
+    prompt.archived_at = interaction.archived_at = now()
+    first_data.flush()
+    with pytest.raises(Refused, match=r"interaction COACHING_RESPONSE is archived"):
+        services.restore_prompt(first_data, prompt, reason="Needed", actor=editor)
 
 
 def test_what_does_not_exist_is_not_found(first_data: Session) -> None:
