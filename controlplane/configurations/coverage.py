@@ -94,6 +94,11 @@ def coverage(
     ]
 
 
+def answer(entries: Entries, place: Place, *, now: dt.datetime) -> Cell:
+    """What calls of one place get, a tenant's too."""
+    return _cell(_without_bodies(entries), place, now, (), 0)
+
+
 def _without_bodies(entries: Entries) -> Snapshot:
     return Snapshot.load(snapshot.build(entries, {}), release=0, environment="")
 
@@ -101,7 +106,7 @@ def _without_bodies(entries: Entries) -> Snapshot:
 def _cell(taken: Snapshot, place: Place, now: dt.datetime, differing: Collection[str], tenants: int) -> Cell:
     differs = place.key in differing
     try:
-        found = resolve(taken, Request(place.interaction, place.tier), now=now)
+        found = resolve(taken, Request(place.interaction, place.tier, place.tenant), now=now)
     except ConfigurationNotFoundError:
         return Cell(place.interaction, place.tier, Source.NONE, differs=differs, tenants=tenants)
     except SnapshotRefused:

@@ -17,6 +17,7 @@ from controlplane.configurations.pages import models_by_code, standing_of
 from controlplane.configurations.places import Place
 from controlplane.configurations.services import problems
 from controlplane.configurations.states import standing
+from controlplane.db import now
 from controlplane.web.forms import Parsed, fill
 
 Form = Parsed[Any]
@@ -104,7 +105,7 @@ def effect(
     """What saving the form would mean."""
     entries = live.live_entries(session, environment)
     if configuration is None:
-        stand = standing(entries.get(place.key), saved_version=0, archived=False)
+        stand = standing(entries.get(place.key), saved_version=0, archived=False, now=now())
     else:
         stand = standing_of(configuration, entries)
     values = submission.partial

@@ -105,9 +105,9 @@ class Listing:
         return self.total - len(self.rows)
 
 
-def rows_of(saved: Iterable[Saved], live: Mapping[str, Json]) -> list[Row]:
-    """One row for each configuration that is saved or still live."""
-    return [_row(each, live.get(each.place.key)) for each in saved]
+def rows_of(saved: Iterable[Saved], live: Mapping[str, Json], *, now: dt.datetime) -> list[Row]:
+    """One row for each configuration that is saved or still live, as it counts at this moment."""
+    return [_row(each, live.get(each.place.key), now) for each in saved]
 
 
 def listing(rows: Iterable[Row], filters: Filters, *, everything: bool = False) -> Listing:
@@ -156,7 +156,7 @@ _ORDER: Final[dict[str, Callable[[Row], tuple[object, ...]]]] = {
 }
 
 
-def _row(saved: Saved, live: Json | None) -> Row:
+def _row(saved: Saved, live: Json | None, now: dt.datetime) -> Row:
     version = saved.version
     return Row(
         place=saved.place,
@@ -164,7 +164,10 @@ def _row(saved: Saved, live: Json | None) -> Row:
         prompt=version.prompt_code,
         pinned=version.prompt_version,
         standing=standing(
-            live, saved_version=version.number, archived=saved.configuration.archived_at is not None
+            live,
+            saved_version=version.number,
+            archived=saved.configuration.archived_at is not None,
+            now=now,
         ),
         changed_at=version.created_at,
         changed_by=version.author_name,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from controlplane.configurations import cost
 from controlplane.configurations.documents import settings_of
 from controlplane.configurations.models import ConfigurationVersion
-from controlplane.configurations.states import LiveVariant, Standing, share_words
+from controlplane.configurations.states import LiveVariant, Standing
 from controlplane.configurations.wording import (
     LABELS,
     SettingChange,
@@ -66,13 +66,13 @@ class VersionRow:
     reason: str
     author: str
     at: dt.datetime
-    live: str | None
+    live: LiveVariant | None
     newest: bool
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Who gets this configuration: tiers that have none of their own, and what the cell gets while this is not live."""
+    """Who gets this configuration: tiers that have none of their own, and what calls get while this is not live or does not count."""
 
     inherited_by: tuple[str, ...]
     instead: str | None
@@ -95,7 +95,7 @@ class Effect:
 def columns(standing: Standing, newest: ConfigurationVersion) -> list[Column]:
     """The live variants, baseline first; what is saved beside them when nothing is live or a rollout keeps it waiting."""
     found = [
-        Column(f"Version {each.version}", share_words(each.buckets), each.version, each.document)
+        Column(f"Version {each.version}", each.share, each.version, each.document)
         for each in standing.variants
     ]
     if not found or standing.waiting:
@@ -133,7 +133,7 @@ def diff_rows(key: str, before: Json, after: Json) -> list[DiffRow]:
 
 def version_rows(versions: Sequence[ConfigurationVersion], live: Sequence[LiveVariant]) -> list[VersionRow]:
     """All versions, newest first, each with what it changed against the one before."""
-    shares = {each.version: share_words(each.buckets) for each in live}
+    variants = {each.version: each for each in live}
     older = [*versions[1:], None]
     return [
         VersionRow(
@@ -142,7 +142,7 @@ def version_rows(versions: Sequence[ConfigurationVersion], live: Sequence[LiveVa
             reason=version.reason,
             author=version.author_name,
             at=version.created_at,
-            live=shares.get(version.number),
+            live=variants.get(version.number),
             newest=version is versions[0],
         )
         for version, before in zip(versions, older, strict=True)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.queries import concerns
 from controlplane.configurations import live
-from controlplane.configurations.coverage import Source, coverage
+from controlplane.configurations.coverage import Cell, Source, answer, coverage
 from controlplane.configurations.documents import place_of, settings_of
 from controlplane.configurations.listing import Filters, Listing, listing, rows_of
 from controlplane.configurations.models import Configuration, ConfigurationVersion
@@ -27,7 +27,7 @@ from controlplane.configurations.page import (
 )
 from controlplane.configurations.places import Place
 from controlplane.configurations.services import get_version, list_configurations
-from controlplane.configurations.states import Standing, share_words, standing
+from controlplane.configurations.states import Standing, standing
 from controlplane.db import Json, now
 from controlplane.registry.models import Model
 from controlplane.registry.services import list_models, list_tiers
@@ -63,7 +63,7 @@ class VersionPage:
     before: int | None
     against_live: list[DiffRow]
     live_version: int | None
-    live_in: list[tuple[str, str]]
+    live_in: list[tuple[str, str]]  # tone and words of a chip for each environment
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class ComparePage:
 
 def list_page(session: Session, environment: str, filters: Filters, *, everything: bool) -> Listing:
     """The list, filtered."""
-    rows = rows_of(list_configurations(session, archived=True), live.live_entries(session, environment))
+    saved, entries = list_configurations(session, archived=True), live.live_entries(session, environment)
+    rows = rows_of(saved, entries, now=now())
     return listing(rows, filters, everything=everything)
 
 
@@ -156,11 +157,12 @@ def changes_of(session: Session, environment: str, place: Place, *, limit: int =
 
 
 def standing_of(configuration: Configuration, entries: dict[str, Json]) -> Standing:
-    """How a configuration, whose versions are loaded, stands to these live entries."""
+    """How a configuration, whose versions are loaded, stands to these live entries now."""
     return standing(
         entries.get(place_of(configuration).key),
         saved_version=configuration.versions[0].number,
         archived=configuration.archived_at is not None,
+        now=now(),
     )
 
 
@@ -170,21 +172,35 @@ def models_by_code(session: Session) -> dict[str, Model]:
 
 
 def reach_of(session: Session, place: Place, entries: dict[str, Json]) -> Reach:
-    """Which tiers get this configuration for want of their own, and what this cell gets while it has none live."""
+    """Which tiers get this configuration for want of their own, and what its calls get while nothing of it counts."""
     tiers = [tier.code for tier in list_tiers(session)]
-    if place.tenant or not entries:
+    if not entries:
         return Reach((), None)
+    if place.tenant:
+        return Reach((), _instead(answer(entries, place, now=now())))
     (row,) = coverage(entries, interactions=[place.interaction], tiers=tiers, now=now())
     inherited = [cell.place.tier_word for cell in row.cells if cell.winner == place and cell.place != place]
     own = next((cell for cell in row.cells if cell.place == place), None)
-    instead = own.winner.title if own and own.winner and own.source is not Source.OWN else None
-    return Reach(tuple(inherited), instead)
+    return Reach(tuple(inherited), _instead(own) if own else None)
+
+
+def _instead(cell: Cell) -> str | None:
+    """Who answers in place of the cell's own configuration; None when that answers, or nobody can say."""
+    if cell.source is Source.DEFAULT and cell.winner:
+        return cell.winner.title
+    return {Source.ENVIRONMENT_DEFAULT: "the environment’s default", Source.NONE: "no configuration"}.get(
+        cell.source
+    )
 
 
 def _live_in(session: Session, place: Place, number: int) -> list[tuple[str, str]]:
-    """The environments in which a version is live, with its share."""
+    """The environments in which a version is live, with its share and why nobody gets it, as chips."""
     found = []
     for environment, document in live.environments_with(session, place.key).items():
-        variants = standing(document, saved_version=number, archived=False).variants
-        found += [(environment, share_words(each.buckets)) for each in variants if each.version == number]
+        variants = standing(document, saved_version=number, archived=False, now=now()).variants
+        found += [
+            (each.tone, ", ".join((f"Live in {environment}", each.share)).replace(", 100 %", ""))
+            for each in variants
+            if each.version == number
+        ]
     return found

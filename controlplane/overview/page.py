@@ -133,7 +133,7 @@ def overview(session: Session, environment: str, *, now: dt.datetime, with_steps
         ),
         unpublished=len(changes),
         unpublished_words=_words(changes),
-        rollouts=_running(entries),
+        rollouts=_running(entries, now),
         changes=last_changes(session, environment, limit=CHANGES_SHOWN),
         steps=_steps(session) if with_steps else [],
     )
@@ -165,9 +165,9 @@ def _words(changes: Sequence[EntryChange]) -> list[str]:
     return [sentence(change) for change in changes[:UNPUBLISHED_SHOWN]]
 
 
-def _running(entries: Mapping[str, Json]) -> list[RunningRollout]:
+def _running(entries: Mapping[str, Json], now: dt.datetime) -> list[RunningRollout]:
     several = [
-        (Place.from_key(key), standing(document, saved_version=0, archived=False))
+        (Place.from_key(key), standing(document, saved_version=0, archived=False, now=now))
         for key, document in entries.items()
         if key.startswith("configuration/") and len(document["variants"]) > 1
     ]

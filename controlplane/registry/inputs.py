@@ -117,7 +117,10 @@ class EnvironmentInput(_Input):
     code: Annotated[LowerCode, _not_one_of(RESERVED_ENVIRONMENTS, "a page of this site begins with it")]
     name: Name
     protected: bool = False
-    position: Annotated[int, Field(ge=0, le=1000)] = 0
+    # An empty field of a form sends None, which means the default here as everywhere.
+    position: Annotated[
+        int, BeforeValidator(lambda value: 0 if value is None else value), Field(ge=0, le=1000)
+    ] = 0
 
 
 class ModelInput(_Input):

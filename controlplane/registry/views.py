@@ -266,7 +266,9 @@ def _home_of(kind: Kind, code: str) -> str:
 
 
 def _when_live(kind: Kind) -> str:
-    return "" if kind.word == "environment" else "It is live in an environment when it is published there."
+    if kind.word == "environment":
+        return "Runtimes read it once CONTROLPLANE_ENVIRONMENTS names it where they run."
+    return "It is live in an environment when it is published there."
 
 
 def _linked(uses: Sequence[Use]) -> list[tuple[str, str | None]]:

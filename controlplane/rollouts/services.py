@@ -24,7 +24,7 @@ from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.ranges import share_words
 from controlplane.rollouts.standing import Live, Standing, State
 from controlplane.runtime.bucketing import BUCKETS, size
-from controlplane.runtime.entries import gate_key
+from controlplane.runtime.entries import gate_key, interaction_key
 
 
 def start(
@@ -148,6 +148,8 @@ def set_gate(
     lock_environment(session, environment)
     live = standing.live_entry(session, environment, gate_key(interaction))
     _refuse_moved(session, environment, f"The gate of {interaction}", live, base)
+    if standing.live_entry(session, environment, interaction_key(interaction)).document is None:
+        raise Refused({"": f"{interaction} is not live in {environment} yet: publish it there first."})
     document = live.document or gate_document(row)
     before = size(document["ranges"])
     if before == share:

@@ -72,11 +72,12 @@ def environments() -> list[Environment]:
 
 
 def current_environment() -> Environment | None:
-    """The environment of the address, else the one last looked at, else the first."""
+    """The environment of the address, else the one last looked at, else the first protected one: production."""
     if "environment" not in g:
         wanted = request.args.get("in") or request.cookies.get(COOKIE)
         known = environments()
-        g.environment = next((each for each in known if each.code == wanted), known[0] if known else None)
+        first = next((each for each in known if each.protected), known[0] if known else None)
+        g.environment = next((each for each in known if each.code == wanted), first)
     return cast("Environment | None", g.environment)
 
 

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from controlplane.accounts import services
@@ -45,8 +45,8 @@ def test_nobody_chooses_a_password_for_somebody_else(session: Session) -> None:
 def test_what_somebody_else_did_meanwhile_is_seen_before_it_is_done_again(session: Session) -> None:
     add_person(session, Role.ADMIN)
     person = add_person(session, Role.VIEWER)
-    elsewhere = Person.__table__.update().where(Person.__table__.c.id == person.id)
-    session.execute(elsewhere.values(active=False))
+    elsewhere = update(Person).where(Person.id == person.id).values(active=False)
+    session.execute(elsewhere, execution_options={"synchronize_session": False})
     assert person.active, "as it was read"
     with pytest.raises(Refused, match="disabled already"):
         services.disable(session, person, actor=ROOT_ACTOR)

@@ -1,5 +1,6 @@
 """With JavaScript turned off the same work has the same outcome. What is made live is made live in staging."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -50,7 +51,7 @@ def raise_to_half(page: Page, place: OwnPlace) -> None:
     share = page.locator("#share")
     share.get_by_label("Share on version 3", exact=True).fill("50")
     share.get_by_role("button", name="Show who would change").click()
-    expect(page.locator("#rollout-effect")).to_contain_text("40,000")  # of 100,000 buckets; nothing is moved yet
+    expect(page.locator("#rollout-effect")).to_contain_text("40,000")  # nothing is moved yet
     assert len(on_version(place, 3)) < 1_100
     share.get_by_role("textbox", name="Reason").fill(REASON)
     share.get_by_role("button", name="Apply").click()
@@ -63,19 +64,19 @@ def on_version(place: OwnPlace, version: int) -> set[str]:
 
 
 def test_a_template_is_previewed_by_its_button_and_nothing_is_saved(plain: Page, running: Running) -> None:
-    plain.goto(f"{running.site}/staging/templates/journal_summary/edit")
+    plain.goto(f"{running.site}/staging/templates/coaching_response/edit")
     text = plain.get_by_label("Text of the template")
     before = text.input_value()
     text.fill("All of it about {{ 6 * 7 }} things.")
     plain.get_by_role("button", name="Preview", exact=True).click()
     expect(plain.locator("#preview-card")).to_contain_text("All of it about 42 things.")
     expect(text).to_have_value("All of it about {{ 6 * 7 }} things.")
-    plain.goto(f"{running.site}/staging/templates/journal_summary/edit")
+    plain.goto(f"{running.site}/staging/templates/coaching_response/edit")
     expect(text).to_have_value(before)
 
 
 def test_the_preview_without_script_says_which_line_is_wrong(plain: Page, running: Running) -> None:
-    plain.goto(f"{running.site}/staging/templates/journal_summary/edit")
+    plain.goto(f"{running.site}/staging/templates/coaching_response/edit")
     plain.get_by_label("Text of the template").fill("First.\n{% if %}")
     plain.get_by_role("button", name="Preview", exact=True).click()
     expect(plain.locator("#preview-status")).to_contain_text("Line 2")
@@ -85,7 +86,7 @@ def test_changes_are_filtered_by_the_button_that_scripts_make_needless(plain: Pa
     plain.goto(f"{running.site}/changes")
     plain.get_by_label("Search").fill("signed in")
     plain.get_by_role("button", name="Apply").click()
-    expect(plain).to_have_url(f"{running.site}/changes?q=signed+in", timeout=15_000)
+    expect(plain).to_have_url(re.compile(r"/changes\?q=signed"))
     told = plain.locator(".change-words > p:first-child").all_inner_texts()
     assert told
     assert all("signed in" in sentence for sentence in told)

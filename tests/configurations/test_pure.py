@@ -12,11 +12,23 @@ from controlplane.configurations.states import State, standing
 from controlplane.db import Json
 
 
+NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+OFF: Json = {"active": False}
+LATER: Json = {"effective_from": "2027-06-01T00:00:00Z"}
+ENDED: Json = {"effective_until": "2026-11-22T12:00:00Z"}
+INSIDE: Json = {"effective_from": "2026-11-22T12:00:00Z", "effective_until": "2026-11-22T12:00:01Z"}
+
+
 def live(*shares: int) -> Json:
+    return counting(*((share, {}) for share in shares))
+
+
+def counting(*variants: tuple[int, Json]) -> Json:
+    plain = {"model": "M", "prompt": {"code": "hello"}}
     return {
         "variants": [
-            {"version": number, "ranges": [[0, share]], "model": "M"}
-            for number, share in enumerate(shares, 1)
+            {"version": number, "ranges": [[0, share]], **plain, **window}
+            for number, (share, window) in enumerate(variants, 1)
         ]
     }
 
@@ -50,13 +62,85 @@ def live(*shares: int) -> Json:
 def test_the_state_says_how_saved_stands_to_live(
     document: Json | None, saved: int, archived: bool, state: State, label: str, sentence: str
 ) -> None:
-    found = standing(document, saved_version=saved, archived=archived)
+    found = standing(document, saved_version=saved, archived=archived, now=NOW)
     assert (found.state, found.label, found.sentence) == (state, label, sentence)
 
 
+@pytest.mark.parametrize(
+    ("document", "saved", "archived", "label", "sentence"),
+    [
+        (
+            counting((100_000, OFF)),
+            1,
+            False,
+            "Live, switched off",
+            "Nobody gets it: version 1 is switched off.",
+        ),
+        (
+            counting((100_000, LATER)),
+            2,
+            False,
+            "Live, counts from 1 Jun 2027, 00:00 UTC",
+            "Nobody gets it: version 1 counts from 1 Jun 2027, 00:00 UTC.",
+        ),
+        (
+            counting((100_000, ENDED)),
+            1,
+            True,
+            "Archived, still live, ended on 22 Nov 2026, 12:00 UTC",
+            "Nobody gets it: version 1 ended on 22 Nov 2026, 12:00 UTC.",
+        ),
+        (
+            counting((90_000, OFF), (10_000, LATER)),
+            2,
+            False,
+            "Rolling out, for nobody",
+            "Nobody gets it: version 1 is switched off, version 2 counts from 1 Jun 2027, 00:00 UTC.",
+        ),
+    ],
+)
+def test_what_is_live_and_does_not_count_is_for_nobody(
+    document: Json, saved: int, archived: bool, label: str, sentence: str
+) -> None:
+    found = standing(document, saved_version=saved, archived=archived, now=NOW)
+    assert (found.state, found.state.tone) == (State.IDLE, "paused")
+    assert (found.label, found.sentence, found.others) == (label, sentence, "Calls")
+    assert found.heading == "What is live, for nobody now"
+
+
+def test_inside_its_window_it_is_live_like_any_other() -> None:
+    found = standing(counting((100_000, INSIDE)), saved_version=1, archived=False, now=NOW)
+    assert (found.label, found.sentence, found.others) == ("Live", "Version 1 for everyone.", None)
+
+
+@pytest.mark.parametrize(
+    ("document", "label", "sentence", "others"),
+    [
+        (
+            counting((90_000, {}), (10_000, OFF)),
+            "Rolling out 10 %, switched off",
+            "Version 1 for everyone: version 2 is switched off.",
+            None,
+        ),
+        (
+            counting((90_000, OFF), (10_000, {})),
+            "Rolling out 10 %",
+            "Version 2 for 10 %, nothing of this for the rest: version 1 is switched off.",
+            "The other calls",
+        ),
+    ],
+)
+def test_in_a_rollout_the_sentence_counts_only_what_counts(
+    document: Json, label: str, sentence: str, others: str | None
+) -> None:
+    found = standing(document, saved_version=2, archived=False, now=NOW)
+    assert (found.state, found.label, found.sentence) == (State.ROLLING, label, sentence)
+    assert (found.others, found.heading) == (others, "What people get")
+
+
 def test_a_version_outside_a_running_rollout_waits() -> None:
-    assert standing(live(90_000, 10_000), saved_version=3, archived=False).waiting
-    assert not standing(live(90_000, 10_000), saved_version=2, archived=False).waiting
+    assert standing(live(90_000, 10_000), saved_version=3, archived=False, now=NOW).waiting
+    assert not standing(live(90_000, 10_000), saved_version=2, archived=False, now=NOW).waiting
 
 
 def test_cost_is_for_a_round_call_and_cut_at_max_tokens() -> None:
@@ -83,7 +167,7 @@ def test_a_change_of_cost_is_told_in_words(before: str, after: str, words: str) 
 
 
 def row(interaction: str, tier: str | None, model: str, document: Json | None = None, day: int = 1) -> Row:
-    stand = standing(document, saved_version=1, archived=False)
+    stand = standing(document, saved_version=1, archived=False, now=NOW)
     at = dt.datetime(2026, 11, day, tzinfo=dt.UTC)
     return Row(Place(interaction, tier), model, "hello", None, stand, at, "ada", "because")
 
@@ -106,6 +190,17 @@ def test_the_list_is_sorted_and_filtered_by_all_that_the_address_says() -> None:
     assert places(Filters(q="PREM x")) == ["B/premium"]
     assert places(Filters(status="not-live")) == ["B/premium"]
     assert places(Filters(status="nonsense")) == []
+
+
+def test_what_is_live_for_nobody_has_a_filter_of_its_own() -> None:
+    rows = [*ROWS, row("C", None, "X", counting((100_000, OFF)))]
+    found = listing(rows, Filters(status="idle"))
+    assert [each.place.path for each in found.rows] == ["C/default"]
+    assert {each.label: each.count for each in found.statuses if each.count} == {
+        "Live": 2,
+        "Live for nobody": 1,
+        "Not live": 1,
+    }
 
 
 def test_counts_beside_a_filter_are_of_what_the_other_filters_leave() -> None:

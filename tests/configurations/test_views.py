@@ -108,6 +108,39 @@ def test_after_publishing_nothing_waits_and_the_release_is_named(
     assert "published release 2 of production" in page.body
 
 
+@pytest.mark.parametrize(
+    ("changes", "words", "why"),
+    [
+        ({"active": False}, "Live, switched off", "version 2 is switched off."),
+        (
+            {"effective_from": "2999-06-01T00:00:00Z"},
+            "Live, counts from 1 Jun 2999, 00:00 UTC",
+            "version 2 counts from 1 Jun 2999, 00:00 UTC.",
+        ),
+    ],
+)
+def test_what_is_live_and_nobody_gets_says_why_and_who_answers(
+    first_data: Session,
+    client_as: ClientAs,
+    actor_as: ActorAs,
+    changes: dict[str, Any],
+    words: str,
+    why: str,
+) -> None:
+    save(first_data, actor_as("editor"), **changes)
+    publish(first_data, actor_as("publisher"))
+    client = client_as("viewer")
+    page = client.get(PREMIUM)
+    assert f"{words} Nobody gets it: {why}" in page.body
+    assert "Calls get COACHING_RESPONSE · default meanwhile." in page.body
+    assert "What is live, for nobody now" in page.body
+    assert "What people get" not in page.body
+    (row,) = [text for text in client.get(f"{LIST}?status=idle").texts("tr") if "COACHING" in text]
+    assert words in row
+    assert "COACHING_RESPONSE premium" not in client.get(f"{LIST}?status=live").body
+    assert f"{words.replace('Live', 'Live in production')}" in client.get(f"{PREMIUM}/versions/2").body
+
+
 def test_codes_in_other_case_lead_to_the_right_address(client_as: ClientAs) -> None:
     answer = client_as("viewer").get(f"{LIST}/coaching_response/Premium/compare?from=1&_scheme=ftp")
     assert (answer.status, answer.location) == (302, f"{PREMIUM}/compare?from=1&_scheme=ftp")

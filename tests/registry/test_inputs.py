@@ -111,3 +111,9 @@ def test_two_parameters_of_one_name_are_refused() -> None:
 def test_an_unknown_field_is_refused_and_not_assigned() -> None:
     with pytest.raises(ValidationError):
         TierInput.model_validate({"code": "a", "name": "A", "rank": 1, "archived_at": None})
+
+
+def test_an_empty_position_means_the_first() -> None:
+    form = parse(EnvironmentInput, MultiDict({"code": "canary", "name": "Canary", "position": ""}))
+    assert form.value is not None
+    assert form.value.position == 0

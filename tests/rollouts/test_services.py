@@ -10,6 +10,8 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.configurations.services import archive_configuration
 from controlplane.db import now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
+from controlplane.registry import services as registry
+from controlplane.registry.inputs import EnvironmentInput
 from controlplane.releases import services as releases
 from controlplane.releases.history import latest_release, snapshot_of
 from controlplane.releases.saved import live_entries, saved_entries
@@ -440,3 +442,15 @@ def test_of_two_who_start_at_once_one_is_told(engine: Engine, actor_as: ActorAs)
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["started", "told"]
+
+
+def test_the_gate_of_what_is_not_live_there_is_refused_in_words(
+    first_data: Session, actor_as: ActorAs
+) -> None:
+    registry.create_environment(
+        first_data, EnvironmentInput(code="canary", name="Canary"), actor=actor_as("admin")
+    )
+    with pytest.raises(Refused, match="KPI_ANALYSIS is not live in canary yet"):
+        services.set_gate(
+            first_data, "canary", "KPI_ANALYSIS", share=10_000, reason="A try", actor=actor_as("publisher")
+        )
