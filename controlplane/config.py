@@ -4,6 +4,7 @@ The defaults fit a first run on one machine and are safe to publish: no secret h
 the database or the AWS endpoint and was not told where it is says so itself; only it knows whether it can do without.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 
 T = TypeVar("T")
 D = TypeVar("D")
+
+PASSWORD_LENGTH = (12, 128)  # in characters, wherever a password is chosen
 
 _PROJECT = Path(__file__).resolve().parents[1]
 _WORDS = {
@@ -67,6 +70,10 @@ class Settings:
             secure_cookies=read("CONTROLPLANE_SECURE_COOKIES", _switch, True),  # noqa: FBT003 - a default like the others
             poll_seconds=read("CONTROLPLANE_POLL_SECONDS", _seconds, 5.0),
         )
+        # What other programs read for themselves is only checked: it should stop the start, not one of them later on.
+        read("CONTROLPLANE_ENVIRONMENTS", _environments, None)
+        read("CONTROLPLANE_PROVIDERS", _providers, None)
+        read("PG_BIN", _postgres_programs, None)
         if settings.port == settings.runtime_port:
             raise SettingsError("RUNTIME_PORT", str(settings.runtime_port), "another port than PORT")
         return settings
@@ -142,9 +149,31 @@ _bucket = _matching(
 _email = _matching(r"[^@\s]+@[^@\s]+", "an e-mail address such as you@example.com")
 
 
+_providers = _matching(r"live|echo", "live or echo")
+
+
+def _environments(text: str) -> str:
+    codes = [code.strip() for code in text.split(",")]
+    if len(set(codes)) != len(codes) or not all(
+        re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", code, re.ASCII) for code in codes
+    ):
+        raise _Wanted("codes with commas between them, each once, such as production,staging")
+    return text
+
+
+def _postgres_programs(text: str) -> str:
+    for program in ("postgres", "initdb"):
+        if not os.access(Path(text) / program, os.X_OK):
+            raise _Wanted(
+                f"a directory of Postgres programs, and there is no {program} in it that can be run"
+            )
+    return text
+
+
 def _password(text: str) -> str:
-    if len(text) < 8:
-        raise _Wanted("at least 8 characters long")
+    least, most = PASSWORD_LENGTH
+    if not least <= len(text) <= most:
+        raise _Wanted(f"{least} to {most} characters long")
     return text
 
 

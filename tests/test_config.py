@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from controlplane.accounts import inputs
 from controlplane.config import Settings, SettingsError
+from controlplane.runtime.service.settings import ServiceSettings
 
 
 def test_an_empty_environment_gives_the_first_run_on_one_machine() -> None:
@@ -83,6 +86,11 @@ def test_empty_and_blank_count_as_not_set() -> None:
         ("CONTROLPLANE_SECURE_COOKIES", "perhaps"),
         ("CONTROLPLANE_POLL_SECONDS", "nan"),
         ("CONTROLPLANE_POLL_SECONDS", "soon"),
+        ("CONTROLPLANE_ENVIRONMENTS", ",,"),
+        ("CONTROLPLANE_ENVIRONMENTS", "production,production"),
+        ("CONTROLPLANE_ENVIRONMENTS", "../x"),
+        ("CONTROLPLANE_PROVIDERS", "ecoh"),
+        ("PG_BIN", "/nowhere"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_with_name_value_and_what_is_wanted(
@@ -104,6 +112,43 @@ def test_a_wrong_secret_is_refused_without_being_repeated(name: str, secret: str
         Settings.from_environment({name: secret})
 
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("length", "good"), [(11, False), (12, True), (128, True), (129, False)])
+def test_the_administrators_password_is_as_long_as_one_chosen_on_the_site(length: int, good: bool) -> None:
+    assert (
+        _taken(inputs.PasswordInput.model_validate, dict.fromkeys(("current", "new", "again"), "x" * length))
+        is good
+    )
+    if good:
+        assert Settings.from_environment({"ADMIN_PASSWORD": "x" * length}).admin_password == "x" * length
+        return
+    with pytest.raises(SettingsError, match="must be 12 to 128 characters long"):
+        Settings.from_environment({"ADMIN_PASSWORD": "x" * length})
+
+
+def test_every_list_of_environments_that_is_taken_is_one_that_the_service_takes() -> None:
+    for said in ("production", "production, staging", "qa-1,qa_2", "Qa", "1", "a" * 70, "é", "a b", "a,"):
+        environment = {"CONTROLPLANE_ENVIRONMENTS": said}
+        assert _taken(Settings.from_environment, environment) == _taken(
+            ServiceSettings.from_environment, environment
+        ), said
+
+
+def test_a_directory_without_one_of_the_programs_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "postgres").write_text("")
+    (tmp_path / "postgres").chmod(0o755)
+
+    with pytest.raises(SettingsError, match="there is no initdb in it that can be run"):
+        Settings.from_environment({"PG_BIN": str(tmp_path)})
+
+
+def _taken(read: Callable[[dict[str, str]], object], environment: dict[str, str]) -> bool:
+    try:
+        read(environment)
+    except ValueError:
+        return False
+    return True
 
 
 def test_secrets_stay_out_of_the_representation() -> None:

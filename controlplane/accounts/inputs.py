@@ -5,9 +5,8 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from controlplane.accounts.actor import Role
+from controlplane.config import PASSWORD_LENGTH
 from controlplane.errors import FieldError
-
-PASSWORD_LENGTH = (12, 128)
 
 
 def _is_address(value: str) -> str:

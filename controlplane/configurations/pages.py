@@ -174,7 +174,7 @@ def models_by_code(session: Session) -> dict[str, Model]:
 def reach_of(session: Session, place: Place, entries: dict[str, Json]) -> Reach:
     """Which tiers get this configuration for want of their own, and what its calls get while nothing of it counts."""
     tiers = [tier.code for tier in list_tiers(session)]
-    if not entries:
+    if not entries or (place.tenant and place.key not in entries):
         return Reach((), None)
     if place.tenant:
         return Reach((), _instead(answer(entries, place, now=now())))

@@ -49,6 +49,8 @@ def plan_for(settings: Settings, environment: Mapping[str, str]) -> Plan:
             # Pages are served over plain http on this machine alone; and a change should be seen while one looks.
             **_unless_set(environment, CONTROLPLANE_SECURE_COOKIES="no", CONTROLPLANE_POLL_SECONDS="2"),
             **_unless_set(environment, CONTROLPLANE_PROVIDERS="echo"),
+            # Blank counts as not set, and the service takes a blank list for one of a single bad code.
+            **_unless_set(environment, CONTROLPLANE_ENVIRONMENTS=None),
             **aws,
             **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
             "CONTROLPLANE_HOME": str(settings.home),
@@ -116,5 +118,5 @@ def _aws(settings: Settings) -> tuple[Child | None, dict[str, str | None]]:
     }
 
 
-def _unless_set(environment: Mapping[str, str], **values: str) -> dict[str, str]:
-    return {name: value for name, value in values.items() if not environment.get(name)}
+def _unless_set(environment: Mapping[str, str], **values: str | None) -> dict[str, str | None]:
+    return {name: value for name, value in values.items() if not environment.get(name, "").strip()}

@@ -33,8 +33,9 @@ __all__ = ["Postgres", "PostgresError", "temporary"]
 
 _NAME = "controlplane"  # of the role, which owns everything, and of the database
 _READY_SECONDS = 120.0  # recovery after a crash may have much to replay
-# "Immediate" for the server and its backends alike: what was committed is in the log and is replayed at the next start.
-_END_LEFTOVERS = ((signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0))
+_LEFTOVERS_SECONDS = 3.0
+_FAST_SECONDS = 2.0
+_IMMEDIATE_SECONDS = 0.6  # what a stop with a deadline keeps back for those that a "fast" one does not end
 _TEMPORARY = "controlplane-postgres-"
 _STALE_SECONDS = 600.0
 _CLEAN = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}  # no PG* variable of ours may reach the server
@@ -77,15 +78,27 @@ class Postgres:
             f"Process {self._owner.owner()} owns {self._directory}, but its server does not answer."
         )
 
-    def stop(self) -> None:
-        """End the server if this object started it, waiting until nothing of it is left. A borrower leaves it be."""
+    def ask_to_end(self) -> None:
+        """Begin to end the server if this object started it; `stop` waits for the end."""
+        if self._owner.held and self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # "fast": ends sessions, writes everything out
+
+    def stop(self, deadline: float | None = None) -> None:
+        """End the server if this object started it, waiting until nothing of it is left. A borrower leaves it be.
+
+        With a deadline (of the monotonic clock) a server that is slow to end is ended the hard way in time for it.
+        """
         if not self._owner.held:
             return
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # "fast": ends sessions, writes everything out
+            self.ask_to_end()
+            fast = _FAST_SECONDS if deadline is None else deadline - _IMMEDIATE_SECONDS - time.monotonic()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(2.0)
-            self._end_leftovers()
+                self._process.wait(max(0.0, fast))
+            if deadline is None:
+                self._end_leftovers()
+            else:
+                self._end_leftovers(max(0.1, deadline - time.monotonic()))
             self._process.wait()
             self._process = None
         self._owner.drop()
@@ -116,9 +129,12 @@ class Postgres:
             self._process = None
         self._owner.drop()
 
-    def _end_leftovers(self) -> None:
+    def _end_leftovers(self, immediate: float = _LEFTOVERS_SECONDS) -> None:
         data = self.data
-        if not processes.end(lambda: processes.working_in(data), _END_LEFTOVERS):
+        # "Immediate" for the server and its backends alike: what was committed is in the log and is replayed at the
+        # next start.
+        steps = ((signal.SIGQUIT, immediate), (signal.SIGKILL, 5.0))
+        if not processes.end(lambda: processes.working_in(data), steps):
             raise PostgresError(f"Processes of an earlier server on {data} cannot be ended.")
 
     def _create(self, programs: Programs, account: Account | None) -> None:

@@ -17,15 +17,17 @@ from types import FrameType
 from typing import NoReturn
 
 from controlplane.config import Settings, SettingsError
-from controlplane.local import addresses, ports, processes
+from controlplane.local import addresses, database, ports, processes
 from controlplane.local.children import Running, ended, keep_short, kill_group, last_lines, spawn
 from controlplane.local.plan import FIRST_ADMINISTRATOR, Child, Plan, plan_for, told
 from controlplane.local.postgres import Postgres, PostgresError
 
 _MARK = "CONTROLPLANE_SUPERVISED"  # tells the children of a home from all other processes, after a crash
 _READY_SECONDS = 90.0
-_GRACE_SECONDS = 3.4  # a little over the web server's own; with the rest, everything ends within five seconds
-_EMULATOR_SECONDS = 0.5  # it keeps nothing that could be lost
+# From the signal to the last process, so that even on a busy machine everything ends within five seconds ...
+_STOP_SECONDS = 4.2
+_GRACE_SECONDS = 2.2  # ... of which the children have so much; the rest is the database's
+_LEFTOVER_SECONDS = 0.3
 _TICK_SECONDS = 0.1
 
 
@@ -72,6 +74,7 @@ class Supervisor:
         self._began = time.monotonic()
         self._sign_in: SignIn | None = None
         self._shown = False
+        self._signalled: float | None = None
 
     def run(self) -> int:
         """Everything from the first line to the last process; returns the exit status."""
@@ -101,6 +104,7 @@ class Supervisor:
                 signal.signal(number, self._told)
 
     def _told(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        self._signalled = time.monotonic()
         self._be_deaf()
         raise _Told
 
@@ -123,12 +127,16 @@ class Supervisor:
                 "Stop that one first, or set CONTROLPLANE_HOME (and PORT, RUNTIME_PORT) to run a second."
             )
         addresses.remove(self._home)
-        self._end_leftovers()
+        self._end_leftovers(1.0)
         self._check_ports()
+        if self._settings.database_url is not None and (
+            obstacle := database.obstacle(self._settings.database_url)
+        ):
+            raise StartError(f"DATABASE_URL: {obstacle}")
 
-    def _end_leftovers(self) -> None:
-        """What a killed supervisor left on this home; nobody else can hold it, since we have the lock."""
-        steps = ((signal.SIGTERM, 1.0), (signal.SIGKILL, 3.0))
+    def _end_leftovers(self, grace: float) -> None:
+        """What a killed supervisor, or a killed child, left on this home; nobody else holds it: we have the lock."""
+        steps = ((signal.SIGTERM, grace), (signal.SIGKILL, 3.0))
         if not processes.end(lambda: processes.carrying(_MARK, str(self._home)), steps):
             raise StartError("processes of an earlier run cannot be ended.")
 
@@ -248,32 +256,30 @@ class Supervisor:
     # --- stopping -------------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """End all of it, top to bottom; the database last, when nobody writes any more."""
+        """End all of it by one deadline; the database last, when nobody writes any more."""
         self._be_deaf()
+        began = time.monotonic() if self._signalled is None else self._signalled
+        grace, deadline = began + _GRACE_SECONDS, began + _STOP_SECONDS
         if self._sign_in is not None and self._sign_in.created and self._sign_in.made_up and not self._shown:
             print(f"\nThe first administrator was made: {self._sign_in}", flush=True)
         if self._step is not None:
             kill_group(self._step)
-        # The emulator last but one: a worker whose store has gone would go on trying to reach it.
-        _end(
-            [running for running in self._running if running.child is not self._plan.emulator], _GRACE_SECONDS
-        )
-        _end(
-            [running for running in self._running if running.child is self._plan.emulator], _EMULATOR_SECONDS
-        )
-        self._postgres.stop()
-        if self._lock.held:
-            addresses.remove(self._home)
-            self._end_leftovers()
+        for running in self._running:
+            running.ask_to_end()
+        emulator = [running for running in self._running if running.child is self._plan.emulator]
+        for running in self._running:
+            if running not in emulator:
+                running.wait(grace)
+        self._postgres.ask_to_end()
+        for running in emulator:
+            running.wait(grace)
+        try:
+            if self._lock.held:
+                addresses.remove(self._home)
+                self._end_leftovers(_LEFTOVER_SECONDS)
+        finally:
+            self._postgres.stop(deadline)
             self._lock.drop()
-
-
-def _end(running: Sequence[Running], grace: float) -> None:
-    for each in running:
-        each.ask_to_end()
-    deadline = time.monotonic() + grace
-    for each in running:
-        each.wait(deadline)
 
 
 def _obituary(running: Running, how: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.configurations.coverage import Cell, Source, coverage
+from controlplane.configurations.coverage import Cell, Source, answer, coverage
 from controlplane.configurations.places import Place
 from controlplane.db import Json
 from tests.configurations.test_documents import SHA256, surroundings
@@ -71,6 +71,19 @@ def test_a_rollout_shows_the_baseline_and_the_shares() -> None:
     assert cell.model == "WIDE"
     assert cell.rolling
     assert [(share.version, share.buckets) for share in cell.shares] == [(1, 90_000), (2, 10_000)]
+
+
+def test_a_tenant_whose_own_row_does_not_count_gets_the_next_one() -> None:
+    acme = Place("HELLO", "premium", "acme")
+
+    def got(rows: dict[str, Json]) -> Cell:
+        return answer({**surroundings(), **rows}, acme, now=NOW)
+
+    own = entry(variant("OTHER", active=False))
+    found = got({acme.key: own, DEFAULT: entry(variant("WIDE"))})
+    assert (found.source, found.model) == (Source.DEFAULT, "WIDE")
+    assert got({acme.key: own}).source is Source.NONE
+    assert got({acme.key: entry(variant("OTHER"))}).source is Source.OWN
 
 
 def test_a_cell_differs_with_the_row_that_wins_it() -> None:

@@ -11,7 +11,6 @@ from controlplane.configurations.places import Place
 from controlplane.configurations.states import State, standing
 from controlplane.db import Json
 
-
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 OFF: Json = {"active": False}
 LATER: Json = {"effective_from": "2027-06-01T00:00:00Z"}

@@ -35,7 +35,16 @@ def test_help_explains_every_variable_of_the_settings() -> None:
     told = _run(RUN, "--help").stdout
     variables = re.findall(r'read\("([A-Z_]+)"', (ROOT / "controlplane" / "config.py").read_text())
 
-    assert len(variables) == 12
+    assert len(variables) == 15
+    assert [name for name in variables if name not in told] == []
+
+
+def test_help_explains_every_variable_of_the_readme() -> None:
+    told = _run(RUN, "--help").stdout
+    table = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    variables = re.findall(r"[A-Z_]{4,}", " ".join(table))
+
+    assert "CONTROLPLANE_STORE_DIRECTORY" in variables
     assert [name for name in variables if name not in told] == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -16,7 +17,8 @@ import psycopg
 import pytest
 
 from controlplane.config import Settings
-from controlplane.local import addresses, alone, ports, processes
+from controlplane.local import addresses, alone, database, ports, processes
+from controlplane.local.postgres import temporary
 
 # The programs of the plan: `home` collects what they want to tell, `web` answers on its port.
 START = """
@@ -54,7 +56,7 @@ plan = Plan(
     environment={"CONTROLPLANE_HOME": home, "PORT": str(port)},
     ports={"PORT": port},
     embedded_postgres=os.environ["POSTGRES"] == "yes",
-    emulator=None,
+    emulator=Child("aws", (*python, stubborn)) if os.environ.get("EMULATOR") else None,
     prepare=(*python, prepare),
     children=(
         Child("web", (*python, serve), f"http://127.0.0.1:{port}/healthz"),
@@ -128,6 +130,63 @@ def test_a_child_that_will_not_end_and_its_own_child_are_ended_within_five_secon
 
     assert run.process.wait(5) == 0
     assert _supervised(home) == []
+
+
+def test_everything_that_will_not_end_together_still_ends_within_five_seconds(
+    home: Path, start: "Start"
+) -> None:
+    run = start(SECOND="stubborn", EMULATOR="stubborn", POSTGRES="yes")
+    run.until("Ctrl-C")
+    assert processes.wait_until(lambda: len(_supervised(home)) == 5, 5)
+    data = (home / "postgres" / "data").resolve()
+    server = int((data / "postmaster.pid").read_text().split()[0])
+    os.kill(server, signal.SIGSTOP)  # a database that is slow to end
+
+    run.process.send_signal(signal.SIGINT)
+
+    assert run.process.wait(5) == 0
+    assert _supervised(home) == []
+    assert processes.working_in(data) == []
+
+
+@pytest.mark.parametrize("postgres", ["yes", "no"])
+def test_a_database_that_does_not_answer_stops_the_start_with_one_line(
+    postgres: str, home: Path, start: "Start"
+) -> None:
+    run = start(POSTGRES=postgres, DATABASE_URL="postgresql://u:hunter2@127.0.0.1:1/app")
+
+    assert run.process.wait(10) == 1
+    run.reader.join()
+
+    assert run.output.strip() == "Cannot start: DATABASE_URL: nothing answers at 127.0.0.1:1."
+    assert _supervised(home) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://u:hunter2@127.0.0.1:1/app", "nothing answers at 127.0.0.1:1."),
+        ("postgresql://u:x@hunter2@127.0.0.1:1/app", "nothing answers at 127.0.0.1:1."),
+        ("postgresql://u:p@127.0.0.1:1/app?hunter2=1", "cannot be read; "),
+    ],
+)
+def test_what_is_said_about_a_database_has_no_password_in_it(url: str, said: str) -> None:
+    obstacle = database.obstacle(url)
+
+    assert obstacle is not None
+    assert obstacle.startswith(said)
+    assert "hunter2" not in obstacle
+    assert "\n" not in obstacle
+
+
+def test_a_database_that_lets_nobody_in_says_why() -> None:
+    with temporary() as url:
+        wrong = re.sub(r":[^:@]+@", ":hunter2@", url)
+        assert database.obstacle(url) is None
+
+        assert 'refuses: password authentication failed for user "controlplane".' in str(
+            database.obstacle(wrong)
+        )
 
 
 def test_a_second_start_on_the_same_home_says_so_and_leaves_the_first_alone(
@@ -223,12 +282,13 @@ def test_the_note_of_addresses_is_for_its_owner_alone(home: Path, start: "Start"
 
 
 def test_a_single_program_joins_the_running_home(home: Path, start: "Start") -> None:
-    start(DATABASE_URL="postgresql://u:p@db/app").until("Ctrl-C")
+    start(POSTGRES="yes").until("Ctrl-C")
+    url = json.loads((home / "told.json").read_text())["DATABASE_URL"]
     settings = Settings.from_environment({"CONTROLPLANE_HOME": str(home)})
 
     environment = alone.environment_for(settings, {"PATH": "/bin", "PORT": "8123", "AWS_PROFILE": "work"})
 
-    assert environment["DATABASE_URL"] == "postgresql://u:p@db/app"
+    assert environment["DATABASE_URL"] == url
     assert environment["PORT"] == "8123"
 
 
