@@ -51,6 +51,7 @@ class Settings:
     admin_password: str | None = field(repr=False)
     secure_cookies: bool
     poll_seconds: float
+    proxies: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -69,6 +70,7 @@ class Settings:
             admin_password=read("ADMIN_PASSWORD", _password, None, secret=True),
             secure_cookies=read("CONTROLPLANE_SECURE_COOKIES", _switch, True),  # noqa: FBT003 - a default like the others
             poll_seconds=read("CONTROLPLANE_POLL_SECONDS", _seconds, 5.0),
+            proxies=read("CONTROLPLANE_PROXIES", _proxies, 0),
         )
         # What other programs read for themselves is only checked: it should stop the start, not one of them later on.
         read("CONTROLPLANE_ENVIRONMENTS", _environments, None)
@@ -108,6 +110,12 @@ def _port(text: str) -> int:
     # isascii as well: int() reads digits of every script, and a port in Devanagari is a slip of the keyboard.
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
         raise _Wanted("a whole number from 1 to 65535")
+    return int(text)
+
+
+def _proxies(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 9):
+        raise _Wanted("the number of proxies in front of the site, 0 to 9")
     return int(text)
 
 

@@ -20,14 +20,14 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ROOT_ACTOR = Actor.system("tests", via="tests")
 
 
-def app_on(session: Session) -> Flask:
-    """The application on the connection of `session`."""
+def app_on(session: Session, **environment: str) -> Flask:
+    """The application on the connection of `session`, with further variables of the environment."""
     connection = session.connection()
 
     def another() -> Session:
         return Session(connection, expire_on_commit=False, join_transaction_mode="create_savepoint")
 
-    app = create_app(Settings.from_environment(SETTINGS), sessions=another)
+    app = create_app(Settings.from_environment(SETTINGS | environment), sessions=another)
     app.config["TESTING"] = True
     return app
 

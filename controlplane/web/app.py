@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flask import Flask
 from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from controlplane.config import Settings
 from controlplane.web import (
@@ -48,6 +49,7 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     app.config["MAX_FORM_PARTS"] = 2000
     app.config["LIVE_RELEASE"] = standing.live_release
     app.config["NAVIGATION_COUNTS"] = standing.navigation_counts
+    trust_proxies(app, settings.proxies)
     register_templates(app)
     # The order is the order in which a request meets them; answers pass them the other way round.
     unit_of_work.register(app, sessions or LazyEngine(_database_url(settings)))
@@ -63,6 +65,15 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     htmx.init_app(app)
     register_blueprints(app)
     return app
+
+
+def trust_proxies(app: Flask, count: int) -> None:
+    """Believe the last `count` proxies about who asks: throttle, audit and session protection count by address.
+
+    Without a proxy of ours the headers are anybody's to write, so none is believed by default.
+    """
+    if count:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
 
 
 def register_templates(app: Flask) -> None:
