@@ -64,6 +64,7 @@ class Running:
             time.sleep(0.1)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the mark in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several test processes, all tests of the started product go to one: it is started once."""
     here = Path(__file__).parent
