@@ -35,7 +35,7 @@ def test_help_explains_every_variable_of_the_settings() -> None:
     told = _run(RUN, "--help").stdout
     variables = re.findall(r'read\("([A-Z_]+)"', (ROOT / "controlplane" / "config.py").read_text())
 
-    assert len(variables) == 15
+    assert "CONTROLPLANE_PROXIES" in variables
     assert [name for name in variables if name not in told] == []
 
 
