@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 from sqlalchemy import DateTime, Engine, MetaData, Text, create_engine
 from sqlalchemy.dialects.postgresql import JSONB, UUID
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
 # Names of constraints are part of the schema: a migration must be able to say which one it drops.
@@ -22,6 +24,10 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+# What is raised when the database cannot be asked: it does not answer, or all connections to it are taken.
+NoConnectionFree = PoolTimeout
+UNAVAILABLE = (OperationalError, InterfaceError, NoConnectionFree)
 
 Json = dict[str, Any]
 

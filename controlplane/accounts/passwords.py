@@ -2,6 +2,8 @@
 
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -24,20 +26,21 @@ class Busy(ControlPlaneError):  # noqa: N818 - the name reads as what is raised
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash, with its parameters and salt inside."""
-    return _hasher.hash(password)
+    """The argon2id hash, with its parameters and salt inside; raises Busy."""
+    with _slot():
+        return _hasher.hash(password)
 
 
 def verify_password(stored: str | None, password: str) -> bool:
-    """Whether `password` belongs to the hash; without a hash the same work is done in vain, and the answer is no."""
-    if not _slots.acquire(timeout=WAIT_SECONDS):
-        raise Busy("Many people are signing in at this moment. Try again in a few seconds.")
-    try:
-        return _hasher.verify(stored or _dummy(), password) and stored is not None
-    except (VerificationError, InvalidHashError):
-        return False
-    finally:
-        _slots.release()
+    """Whether `password` belongs to the hash; without a hash the same work is done in vain, and the answer is no.
+
+    Raises Busy when no place comes free in time.
+    """
+    with _slot():
+        try:
+            return _hasher.verify(stored or _dummy(), password) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
 
 
 def is_outdated(stored: str) -> bool:
@@ -48,6 +51,16 @@ def is_outdated(stored: str) -> bool:
 def one_time_password() -> str:
     """A password for a new person: four groups of four letters, 79 bits, easy to pass on."""
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
+
+
+@contextmanager
+def _slot() -> Iterator[None]:
+    if not _slots.acquire(timeout=WAIT_SECONDS):
+        raise Busy("Many people are signing in at this moment. Try again in a few seconds.")
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 @cache

@@ -123,14 +123,22 @@ def reset_password(session: Session, person: Person, *, actor: Actor) -> str:
     return password
 
 
-def change_own_password(session: Session, person: Person, *, current: str, new: str, actor: Actor) -> None:
-    """Change the password of whoever acts; all their other sessions end."""
+def change_own_password(
+    session: Session, transactions: Transactions, person: Person, *, current: str, new: str, actor: Actor
+) -> None:
+    """Change the password of whoever acts; all their other sessions end.
+
+    Raises Refused, TooManyAttempts or Busy. Tries are counted with those at sign-in, in transactions of their own: a
+    session left open on somebody's desk is no place to guess in.
+    """
     if actor.id != str(person.id):
         raise Forbidden(Role.ADMIN.label)
-    if not passwords.verify_password(person.password_hash, current):
+    email, address = person.email.lower(), actor.address or ""
+    if not _is_right(transactions, person.password_hash, current, email=email, address=address):
         raise Refused({"current": "This is not your present password."})
     if new.lower() in {person.email.lower(), person.name.lower()} or new == current:
         raise Refused({"new": "Choose another one than your name, your address or the present password."})
+    throttle.forgive(session, email=email)
     _set_password(session, person, new)
     record(
         session,
@@ -150,10 +158,9 @@ def sign_in(transactions: Transactions, *, email: str, password: str, origin: Ac
     """
     email, address = email.strip().lower(), origin.address or ""
     with transactions() as session:
-        throttle.take(session, email=email, address=address)
         known = find_person(session, email)
         stored = known.password_hash if known and known.active else None
-    right = passwords.verify_password(stored, password)
+    right = _is_right(transactions, stored, password, email=email, address=address)
     with transactions() as session:
         person = find_person(session, email)
         # Asked again: meanwhile they may have been disabled, or given another password.
@@ -215,6 +222,20 @@ def _insert(session: Session, *, email: str, name: str, role: Role, password: st
         after={"name": person.name, "email": person.email, "role": role.value},
     )
     return person
+
+
+def _is_right(
+    transactions: Transactions, stored: str | None, password: str, *, email: str, address: str
+) -> bool:
+    """Whether the password belongs to the hash, counted as a try; one that found no place to be checked is none."""
+    with transactions() as session:
+        attempt = throttle.take(session, email=email, address=address)
+    try:
+        return passwords.verify_password(stored, password)
+    except passwords.Busy:
+        with transactions() as session:
+            throttle.give_back(session, attempt)
+        raise
 
 
 def _signed_in(session: Session, person: Person, password: str, origin: Actor) -> None:

@@ -30,16 +30,23 @@ class TooManyAttempts(ControlPlaneError):  # noqa: N818 - the name reads as what
         )
 
 
-def take(session: Session, *, email: str, address: str) -> None:
-    """Count one more try, or raise TooManyAttempts."""
+def take(session: Session, *, email: str, address: str) -> SignInAttempt:
+    """Count one more try and return it, or raise TooManyAttempts."""
     # Two tries on one account at the same moment must not both find the last free place.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"sign-in {email}"))))
     moment = now()
     session.execute(delete(SignInAttempt).where(SignInAttempt.at < moment - WINDOW))
     _check(session, SignInAttempt.email == email, PER_ACCOUNT, moment)
     _check(session, SignInAttempt.address == address, PER_ADDRESS, moment)
-    session.add(SignInAttempt(email=email, address=address, at=moment))
+    attempt = SignInAttempt(email=email, address=address, at=moment)
+    session.add(attempt)
     session.flush()
+    return attempt
+
+
+def give_back(session: Session, attempt: SignInAttempt) -> None:
+    """The password was never looked at: this one was no try."""
+    session.execute(delete(SignInAttempt).where(SignInAttempt.id == attempt.id))
 
 
 def forgive(session: Session, *, email: str) -> None:

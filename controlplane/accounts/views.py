@@ -15,6 +15,7 @@ from controlplane.accounts.passwords import Busy
 from controlplane.accounts.throttle import TooManyAttempts
 from controlplane.errors import Refused
 from controlplane.web.access import SignedIn, current_actor, public, requires, signed_in, signed_in_or_none
+from controlplane.web.error_pages import error_page
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.frame import THEME_COOKIE, THEMES
 from controlplane.web.redirects import safe_path
@@ -111,15 +112,24 @@ def change_password() -> ResponseReturnValue:
         given = form.value
         try:
             services.change_own_password(
-                db_session(), person, current=given.current, new=given.new, actor=current_actor()
+                db_session(),
+                independent,
+                person,
+                current=given.current,
+                new=given.new,
+                actor=current_actor(),
             )
         except Refused as refusal:
             form = form.refused(refusal)
+        except TooManyAttempts as wait:
+            return _profile_again(form.refused(Refused({"": str(wait)})), 429, retry_after=wait.retry_after)
+        except Busy as busy:
+            return _profile_again(form.refused(Refused({"": str(busy)})), 429, retry_after=5)
         else:
             _begin_session(person)
             flash("Your password is changed. Your other sessions have ended.")
             return redirect(url_for(".profile"), 303)
-    return render_template("accounts/profile.html", form=form, person=person, role_hints=ROLE_HINTS), 422
+    return _profile_again(form, 422)
 
 
 @blueprint.get("/settings/people")
@@ -234,6 +244,19 @@ def _sign_in_again(
 ) -> ResponseReturnValue:
     page = render_template("accounts/sign_in.html", form=form, signed_out=False)
     return page, status, {"Retry-After": str(retry_after)} if retry_after else {}
+
+
+def _profile_again(
+    form: Parsed[PasswordInput], status: int, *, retry_after: int | None = None
+) -> ResponseReturnValue:
+    page = render_template("accounts/profile.html", form=form, person=_me(), role_hints=ROLE_HINTS)
+    return page, status, {"Retry-After": str(retry_after)} if retry_after else {}
+
+
+@blueprint.app_errorhandler(Busy)
+def busy_page(error: Busy) -> ResponseReturnValue:
+    """The page when too many passwords are worked on at once; the form's own pages tell it in the form."""
+    return *error_page(429, str(error))[:2], {"Retry-After": "5"}
 
 
 def _begin_session(person: Person) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, current_app, g, render_template, request
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from controlplane.accounts.actor import Role
+from controlplane.db import UNAVAILABLE, NoConnectionFree
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
 from controlplane.web.access import people_with, signed_in_or_none
 from controlplane.web.unit_of_work import discard
@@ -46,8 +47,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(Refused, _refused)
     # A NUL or a number beyond all bounds in an address or form: Postgres cannot hold it, so nothing can match it.
     app.register_error_handler(DataError, lambda _error: error_page(400))
-    app.register_error_handler(OperationalError, _unavailable)
-    app.register_error_handler(InterfaceError, _unavailable)
+    for kind in UNAVAILABLE:
+        app.register_error_handler(kind, _unavailable)
     app.register_error_handler(HTTPException, _http)
 
 
@@ -87,7 +88,10 @@ def _unavailable(error: Exception) -> Answer:
     current_app.logger.error(
         "request %s: the database does not answer: %s", g.get("request_id"), type(error).__name__
     )
-    return error_page(503)
+    crowded = isinstance(error, NoConnectionFree)
+    words = "Too many pages are asked for at once. Nothing was saved; try again." if crowded else None
+    page, status = error_page(503, words)[:2]
+    return page, status, {"Retry-After": "2"}
 
 
 def _http(error: HTTPException) -> Answer | HTTPException:
@@ -109,5 +113,5 @@ def _quietly(ask: Callable[[], object]) -> object:
     """Who is signed in, unless asking is what fails."""
     try:
         return ask()
-    except (OperationalError, InterfaceError):
+    except UNAVAILABLE:
         return None

@@ -12,11 +12,10 @@ from typing import Any
 from flask import Flask, Request, Response, session
 from flask.sessions import SessionInterface, SessionMixin
 from sqlalchemy import delete, insert, or_, select, update
-from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.datastructures import CallbackDict
 
 from controlplane.accounts.models import BrowserSession
-from controlplane.db import now
+from controlplane.db import UNAVAILABLE, now
 from controlplane.web.unit_of_work import independent
 
 IDLE = dt.timedelta(minutes=30)
@@ -81,7 +80,7 @@ class ServerSessions(SessionInterface):
             return ServerSession()
         try:
             return _read(token)
-        except (OperationalError, InterfaceError) as down:
+        except UNAVAILABLE as down:
             empty = ServerSession()
             empty.unreadable = down
             return empty

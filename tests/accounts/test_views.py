@@ -1,15 +1,19 @@
+import threading
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
+from controlplane.accounts import passwords
 from controlplane.accounts.actor import Role
 from controlplane.accounts.models import BrowserSession, Person
 from controlplane.audit.models import AuditEvent
+from controlplane.config import Settings
+from controlplane.web.app import create_app
 from tests.page import PageClient, words
-from tests.site import PASSWORD, add_person, client_of
+from tests.site import PASSWORD, SETTINGS, add_person, client_of
 
 ClientAs = Callable[[Role | str], PageClient]
 
@@ -146,6 +150,37 @@ def test_tries_are_throttled_per_address(client: PageClient, session: Session) -
         environ_overrides={"REMOTE_ADDR": "127.0.0.2"},
     )
     assert elsewhere.status == 303
+
+
+def test_guessing_the_present_password_in_an_open_session_is_throttled_too(
+    engine: Engine,
+) -> None:
+    # On connections of its own: on the others' single one, what is rolled back after the refusal takes the tries along.
+    settings = Settings.from_environment(SETTINGS | {"DATABASE_URL": "postgresql://unused"})
+    with Session(engine, expire_on_commit=False) as database:
+        person = add_person(database, Role.EDITOR)
+    here = client_of(create_app(settings, sessions=lambda: Session(engine, expire_on_commit=False)), person)
+    given = {"current": "wrong", "new": "another long password", "again": "another long password"}
+    for _ in range(8):
+        assert here.post("/settings/profile", given).status == 422
+    page = here.post("/settings/profile", given | {"current": PASSWORD})
+    assert page.status == 429
+    assert "Too many attempts" in page.text
+    assert 0 < int(page.headers["Retry-After"]) <= 15 * 60
+
+
+def test_when_all_places_for_passwords_are_taken_nothing_counts_as_a_try(
+    client: PageClient, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_person(session, Role.EDITOR)
+    monkeypatch.setattr(passwords, "_slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(passwords, "WAIT_SECONDS", 0.0)
+    with passwords._slots:
+        for _ in range(9):
+            page = client.sign_in("editor@example.com", PASSWORD)
+            assert page.status == 429
+            assert page.headers["Retry-After"] == "5"
+    assert client.sign_in("editor@example.com", PASSWORD).status == 303
 
 
 def test_a_right_password_forgives_the_tries_before(client: PageClient, session: Session) -> None:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask, abort
-from sqlalchemy import select, text
+from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.orm import Session
 
 from controlplane.accounts import services
@@ -106,6 +106,20 @@ def test_without_a_database_pages_say_so(caplog: pytest.LogCaptureFixture) -> No
         assert page.status == 503
         assert "services go on with their last release" in page.body
     assert client.get("/static/css/site.css").status == 200
+
+
+def test_when_every_connection_is_taken_the_page_says_so(
+    app: Flask, client: PageClient, engine: Engine
+) -> None:
+    small = create_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    app.extensions["sessions"] = lambda: Session(small)
+    client.flask.set_cookie("session", "somebody")
+    with small.connect():
+        page = client.get("/settings/profile")
+    small.dispose()
+    assert page.status == 503
+    assert page.headers["Retry-After"] == "2"
+    assert "Too many pages are asked for at once" in page.body
 
 
 def test_what_the_database_cannot_hold_is_the_fault_of_the_request(client: PageClient) -> None:
