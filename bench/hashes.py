@@ -1,10 +1,9 @@
 """The hash of the hand-written floor: the fastest that a program like this would take."""
 
-import hashlib
-import importlib
-import zlib
 from collections.abc import Callable
 from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
 
 
 class Hash(NamedTuple):
@@ -15,14 +14,5 @@ class Hash(NamedTuple):
 
 
 def fastest() -> Hash:
-    """Return xxh3, or where it is not installed CRC-32: a stand-in that costs as little, though it spreads worse."""
-    try:
-        xxhash = importlib.import_module("xxhash")
-    except ImportError:
-        return Hash("CRC-32, as xxhash is not installed", zlib.crc32)
-    return Hash("xxh3", xxhash.xxh3_64_intdigest)
-
-
-def sha256() -> Hash:
-    """Return what buckets are made with."""
-    return Hash("SHA-256", lambda data: int.from_bytes(hashlib.sha256(data).digest()[:8], "big"))
+    """Return xxh3."""
+    return Hash("xxh3", xxh3_64_intdigest)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from controlplane.configurations.models import Configuration, ConfigurationVersion
 from controlplane.configurations.places import Place
 from controlplane.db import Json
-from controlplane.runtime.bucketing import ALGORITHM, BUCKETS
+from controlplane.runtime.bucketing import BUCKETS
 
 NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 EVERYBODY: tuple[tuple[int, int], ...] = ((0, BUCKETS),)
@@ -37,7 +37,7 @@ def document_of_variants(configuration: Configuration, variants: Sequence[Json])
     """The entry with these variants; the first is the baseline, which a call without a unit gets."""
     return {
         "salt": configuration.salt,
-        "algorithm": ALGORITHM,
+        "algorithm": configuration.algorithm,
         "unit": configuration.unit,
         "variants": list(variants),
     }

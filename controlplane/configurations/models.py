@@ -31,6 +31,7 @@ class Configuration(Base):
     tenant: Mapped[str | None]
     # Made once and kept: renaming, pausing and restarting a rollout must move nobody.
     salt: Mapped[str]
+    algorithm: Mapped[str]  # what buckets are made with; kept as the salt is
     unit: Mapped[str] = mapped_column(default="user")
     archived_at: Mapped[dt.datetime | None]
     created_at: Mapped[dt.datetime]

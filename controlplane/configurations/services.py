@@ -17,6 +17,7 @@ from controlplane.configurations.places import Place
 from controlplane.configurations.wording import differences, sentence_of, summary_of
 from controlplane.db import Json, now
 from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.runtime.bucketing import ALGORITHM
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,12 @@ def problems(
 ) -> dict[str, str]:
     """What saving these values would be refused for, by field; writes nothing. For forms that check while one types."""
     draft = Configuration(
-        interaction=place.interaction, tier=place.tier, tenant=place.tenant, salt="0" * 16, unit="user"
+        interaction=place.interaction,
+        tier=place.tier,
+        tenant=place.tenant,
+        salt="0" * 16,
+        algorithm=ALGORITHM,
+        unit="user",
     )
     return {
         **place_problems(session, place),
@@ -250,6 +256,7 @@ def _new(session: Session, place: Place) -> Configuration:
         tier=place.tier,
         tenant=place.tenant,
         salt=secrets.token_hex(8),
+        algorithm=ALGORITHM,
         unit="user",
         created_at=now(),
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from controlplane.db import Json
 from controlplane.registry.models import Interaction, Model, Tier
-from controlplane.runtime.bucketing import ALGORITHM, BUCKETS
+from controlplane.runtime.bucketing import BUCKETS
 
 EVERYBODY: tuple[tuple[int, int], ...] = ((0, BUCKETS),)
 
@@ -43,7 +43,7 @@ def gate_document(interaction: Interaction, *, ranges: Sequence[Sequence[int]] =
     """The entry of an interaction's gate: the buckets whose calls go through configuration look-up."""
     return {
         "salt": interaction.gate_salt,
-        "algorithm": ALGORITHM,
+        "algorithm": interaction.gate_algorithm,
         "unit": "user",
         "ranges": [list(pair) for pair in ranges],
     }

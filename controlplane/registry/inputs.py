@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import not_
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -159,6 +160,8 @@ class ParameterInput(_Input):
     ]
     type: str
     required: bool = False
+    # Left out when it does not hold, so that what was declared before there was such a thing stays the same document.
+    untrusted: Annotated[bool, Field(exclude_if=not_)] = False
     description: Line = ""
     example: Any = None
 

@@ -55,9 +55,12 @@ class Interaction(Base):
     code: Mapped[str] = mapped_column(primary_key=True)
     category: Mapped[str]
     description: Mapped[str]
-    parameters: Mapped[list[Json]]  # in order: name, type, required, description, example
-    # Buckets of the gate are counted with this salt for ever, so that pausing and resuming moves nobody.
+    parameters: Mapped[
+        list[Json]
+    ]  # in order: name, type, required, description, example, and untrusted where it holds
+    # Buckets of the gate are counted with this salt and algorithm for ever, so that pausing and resuming moves nobody.
     gate_salt: Mapped[str]
+    gate_algorithm: Mapped[str]
     archived_at: Mapped[dt.datetime | None]
     revision: Mapped[int] = mapped_column(default=1)
 

@@ -20,6 +20,7 @@ from controlplane.registry import usage
 from controlplane.registry.inputs import EnvironmentInput, InteractionInput, ModelInput, TierInput
 from controlplane.registry.models import Environment, Interaction, Model, Tier
 from controlplane.registry.words import changes_in_words, fields_of
+from controlplane.runtime.bucketing import ALGORITHM
 
 Row = TypeVar("Row", Tier, Model, Interaction, Environment)
 
@@ -86,7 +87,8 @@ def create_environment(session: Session, values: EnvironmentInput, *, actor: Act
 
 def create_interaction(session: Session, values: InteractionInput, *, actor: Actor) -> Interaction:
     """Add an interaction with its declared parameters; its gate's salt is made here and never changes."""
-    return _create(session, Interaction(**values.model_dump(), gate_salt=secrets.token_hex(8)), actor=actor)
+    gate = {"gate_salt": secrets.token_hex(8), "gate_algorithm": ALGORITHM}
+    return _create(session, Interaction(**values.model_dump(), **gate), actor=actor)
 
 
 def update(

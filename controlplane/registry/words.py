@@ -6,7 +6,7 @@ from typing import Any
 from controlplane.db import Base, Json
 
 # Not what a person changed: bookkeeping of the row.
-_BOOKKEEPING = frozenset({"code", "archived_at", "revision", "gate_salt", "next_release"})
+_BOOKKEEPING = frozenset({"code", "archived_at", "revision", "gate_salt", "gate_algorithm", "next_release"})
 
 _NAMES = {
     "provider_model_id": "the provider's model id",

@@ -5,9 +5,10 @@ guarded by the pointer's `minimum_reader`. Types are checked here, meaning is ch
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, cast
 
 import msgspec
 
@@ -53,6 +54,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     required: bool = False
     description: str = ""
     example: object = None
+    untrusted: bool = False
+    """Written by strangers: unseen characters and chat formats' marks are taken out (`untrusted.py`)."""
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +105,11 @@ class Variant(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     effective_until: Moment | None = None
     active: bool = True
 
+    @property
+    def timeless(self) -> bool:
+        """Say whether it counts at any moment: active, and without dates."""
+        return self.active and self.effective_from is None and self.effective_until is None
+
     def counts(self, now: datetime) -> bool:
         """Say whether it may be chosen at this moment: active, and inside its window (the end is already outside)."""
         return (
@@ -116,7 +124,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     salt: str
     variants: tuple[Variant, ...]
-    algorithm: str = bucketing.ALGORITHM
+    algorithm: str = bucketing.FIRST
     unit: str = "user"
 
     @property
@@ -127,7 +135,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def hash_prefix(self) -> bytes:
         """What is hashed before the unit."""
-        return bucketing.prefix(self.salt, self.unit)
+        return bucketing.prefix(self.algorithm, self.salt, self.unit)
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -135,13 +143,13 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     salt: str
     ranges: Ranges
-    algorithm: str = bucketing.ALGORITHM
+    algorithm: str = bucketing.FIRST
     unit: str = "user"
 
     @cached_property
     def hash_prefix(self) -> bytes:
         """What is hashed before the unit."""
-        return bucketing.prefix(self.salt, self.unit)
+        return bucketing.prefix(self.algorithm, self.salt, self.unit)
 
     @cached_property
     def boundaries(self) -> tuple[int, ...]:
@@ -164,6 +172,15 @@ STRUCTS: Final[dict[str, type[Entry]]] = {
     "configuration": Configuration,
     "gate": Gate,
 }
+
+
+class _Bucketed(msgspec.Struct):
+    algorithm: str = bucketing.FIRST
+
+
+_ALGORITHM: Final = msgspec.json.Decoder(_Bucketed)
+# The first reader that knows an algorithm: an older one would refuse the entry, and with it what else the release brings.
+_READERS: Final = {"v1": 1, "v2": 2}
 _DECODERS: Final = {kind: msgspec.json.Decoder(struct) for kind, struct in STRUCTS.items()}
 
 UPPER_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -268,6 +285,24 @@ def decode(key: str, data: bytes | msgspec.Raw) -> Entry:
     return found
 
 
+def minimum_reader(texts: Mapping[str, bytes]) -> int:
+    """Return the number of the oldest reader that understands these documents, for the pointer of their release.
+
+    `texts` are the documents by key, as JSON.
+    """
+    return max((_reader_of(key, text) for key, text in texts.items()), default=1)
+
+
+def _reader_of(key: str, text: bytes) -> int:
+    if key.startswith(("configuration/", "gate/")):
+        return _READERS.get(_ALGORITHM.decode(text).algorithm, 1)
+    if key.startswith("interaction/"):
+        # An older reader passes the mark over, and would send what strangers wrote as they wrote it.
+        declared = cast("Interaction", _DECODERS["interaction"].decode(text)).parameters
+        return 2 if any(parameter.untrusted for parameter in declared) else 1
+    return 1
+
+
 def _refuse_duplicates(data: bytes | msgspec.Raw) -> None:
     """Refuse an object that names a field twice: two readers could take different ones.
 
@@ -281,7 +316,7 @@ def _refuse_duplicates(data: bytes | msgspec.Raw) -> None:
 def _check_buckets(key: str, found: Configuration | Gate) -> None:
     if isinstance(found, Configuration) and not found.variants:
         raise EntryRefused(key, "variants", "a configuration needs at least one variant")
-    if found.algorithm != bucketing.ALGORITHM:
+    if found.algorithm not in bucketing.ALGORITHMS:
         raise EntryRefused(key, "algorithm", f"{found.algorithm} is not known to this reader")
     if found.unit not in UNIT_KINDS:
         raise EntryRefused(key, "unit", f"{found.unit} is none of {', '.join(UNIT_KINDS)}")

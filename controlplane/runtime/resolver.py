@@ -6,34 +6,37 @@ dates does not count: then the row's baseline is taken if that counts, else the 
 
 from bisect import bisect_right
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
-from controlplane.runtime.bucketing import BUCKETS, bucket_of
-from controlplane.runtime.entries import ANY, DEFAULT_TIER, Configuration, Gate, Model, Variant
-from controlplane.runtime.errors import ConfigurationNotFoundError, SnapshotRefused
+from controlplane.runtime.bucketing import BUCKETS, encode_unit, scale
+from controlplane.runtime.entries import Model, Variant
+from controlplane.runtime.errors import ConfigurationNotFoundError
 from controlplane.runtime.snapshot import Snapshot
+from controlplane.runtime.tables import (
+    REST,
+    UNASKED,
+    Chosen,
+    Door,
+    Reason,
+    ResolvedPrompt,
+    Row,
+    Table,
+    rows_in_order,
+    table_of,
+)
 
-
-class Reason(StrEnum):
-    """Which row of the order answered."""
-
-    TENANT_TIER = "tenant_tier"
-    TENANT = "tenant"
-    TIER = "tier"
-    DEFAULT = "default"
-    ENVIRONMENT_DEFAULT = "environment_default"
-
-
-class Chosen(StrEnum):
-    """How the variant was found within its row."""
-
-    ONLY = "only"
-    RANGE = "range"
-    NO_UNIT = "no_unit"
-    BASELINE_INSTEAD = "baseline_instead"
+__all__ = [
+    "Chosen",
+    "GateDecision",
+    "Reason",
+    "Request",
+    "Resolution",
+    "ResolvedPrompt",
+    "in_gate",
+    "resolve",
+]
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -50,14 +53,6 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     conversation_id: str | None = None
 
 
-class ResolvedPrompt(msgspec.Struct, frozen=True, gc=False):
-    """The prompt to render, down to the bytes: `Snapshot.body(sha256)` is its text."""
-
-    code: str
-    version: int
-    sha256: str
-
-
 class GateDecision(msgspec.Struct, frozen=True, gc=False):
     """Whether a unit goes through configuration look-up at all; those who are out take the legacy path."""
 
@@ -72,22 +67,57 @@ class GateDecision(msgspec.Struct, frozen=True, gc=False):
         return f"bucket {self.bucket} is {'in' if self.included else 'outside'} the gate's range"
 
 
-class Resolution(msgspec.Struct, frozen=True):
+class Resolution(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request, with everything needed to explain it or to find it again."""
 
+    # Only what differs from call to call: the rest was put together when the row was first asked.
     request: Request
-    environment: str
-    release: int
-    key: str
-    reason: Reason
+    row: Row
+    place: int
     chosen: Chosen
-    variant: Variant
-    model: Model
-    prompt: ResolvedPrompt
     bucket: int | None
     gate: GateDecision
-    baseline_version: int
     passed_over: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> str:
+        """The environment of the release."""
+        return self.row.environment
+
+    @property
+    def release(self) -> int:
+        """The number of the release."""
+        return self.row.release
+
+    @property
+    def key(self) -> str:
+        """The key of the configuration that answered."""
+        return self.row.key
+
+    @property
+    def reason(self) -> Reason:
+        """Which row of the order that is."""
+        return self.row.reason
+
+    @property
+    def variant(self) -> Variant:
+        """The version of the configuration to use."""
+        return self.row.variants[self.place]
+
+    @property
+    def model(self) -> Model:
+        """The model that the variant names."""
+        return self.row.models[self.place]
+
+    @property
+    def prompt(self) -> ResolvedPrompt:
+        """The prompt that the variant names, at the version to render."""
+        return self.row.prompts[self.place]
+
+    @property
+    def baseline_version(self) -> int:
+        """The version that a call without a unit gets."""
+        return self.row.variants[0].version
 
     @property
     def why(self) -> str:
@@ -118,29 +148,9 @@ class Resolution(msgspec.Struct, frozen=True):
         }[self.chosen]
 
 
-class _Choice(msgspec.Struct, frozen=True):
-    """A variant with what it names, looked up once."""
-
-    variant: Variant
-    model: Model
-    prompt: ResolvedPrompt
-    timeless: bool
-
-    def counts(self, now: datetime) -> bool:
-        return self.timeless or self.variant.counts(now)
-
-
-class _Row(msgspec.Struct, frozen=True):
-    """A configuration made ready to be asked: `owners[i]` owns the buckets from `starts[i]` on."""
-
-    configuration: Configuration
-    baseline: _Choice
-    starts: tuple[int, ...]
-    owners: tuple[_Choice, ...]
-    single: bool
-    prefix: bytes
-
-
+# Read off an enumeration in every call, they would cost as much as a look-up.
+_ONLY: Final = Chosen.ONLY
+_RANGE: Final = Chosen.RANGE
 _EVERYONE: Final = GateDecision(included=True, bucket=None)
 _NO_UNIT: Final = GateDecision(included=False, bucket=None)
 
@@ -150,36 +160,38 @@ def resolve(snapshot: Snapshot, request: Request, *, now: datetime) -> Resolutio
 
     `now` is aware. The gate is reported, not obeyed: whether an excluded call goes the legacy way is the service's business.
     """
+    # Every call of the product comes through here: what a function would say better is written out for its speed.
     unit = request.unit
-    if unit is not None and not isinstance(unit, str):
-        raise TypeError(f"a unit is a string, not {type(unit).__name__}: {unit!r}")
+    if type(unit) is not str and unit is not None:
+        _refuse_other_types(unit, "unit")
     if now.tzinfo is None:
         raise ValueError("the moment must be aware: pass datetime.now(UTC)")
-    passed_over: tuple[str, ...] = ()
-    for reason, key in _order(request):
-        if key not in snapshot:
-            continue
-        row = snapshot.derive(key, _make_row)
-        choice, chosen, bucket = _choose(row, request, now)
-        if choice is None:
-            passed_over += (key,)
-            continue
-        return Resolution(
-            request,
-            snapshot.environment,
-            snapshot.release,
-            key,
-            reason,
-            chosen,
-            choice.variant,
-            choice.model,
-            choice.prompt,
-            bucket,
-            _decide(snapshot.gate(request.interaction), request),
-            row.baseline.variant.version,
-            passed_over,
-        )
-    raise ConfigurationNotFoundError(request.interaction, request.tier)
+    table: Table = snapshot.tables.get(request.interaction) or table_of(snapshot, request.interaction)
+    rows = table.tiers.get(request.tier) or table.tierless
+    row = rows.get(request.tenant_id)
+    if row is None:
+        if type(request.tenant_id) is not str and request.tenant_id is not None:
+            _refuse_other_types(request.tenant_id, "tenant")
+        row = rows[REST]
+    door = table.door
+    if row.single:
+        gate = _EVERYONE if door is None else _decide(door, request)
+        return Resolution(request, row, 0, _ONLY, None, gate)
+    if not unit or not row.steady:
+        return _answer(table, row, request, now) or _ask_in_order(snapshot, table, request, now)
+    try:
+        data = row.prefix + unit.encode()
+    except UnicodeEncodeError:
+        data = row.prefix + encode_unit(unit)
+    bucket = row.hash(data) * BUCKETS >> 64
+    cut = row.cut
+    if cut is None:
+        place = row.places[bisect_right(row.cuts, bucket)]
+    else:
+        place = row.below if bucket < cut else row.above
+    return Resolution(
+        request, row, place, _RANGE, bucket, _EVERYONE if door is None else _decide(door, request)
+    )
 
 
 def in_gate(
@@ -191,38 +203,50 @@ def in_gate(
     conversation_id: str | None = None,
 ) -> GateDecision:
     """Say whether a unit's calls of this interaction go through configuration look-up; without a gate everyone's do."""
-    request = Request(interaction, None, tenant_id, unit, conversation_id)
-    return _decide(snapshot.gate(interaction), request)
+    table: Table = snapshot.tables.get(interaction) or table_of(snapshot, interaction)
+    if table.door is None:
+        return _EVERYONE
+    return _decide(table.door, Request(interaction, None, tenant_id, unit, conversation_id))
 
 
-def _order(request: Request) -> list[tuple[Reason, str]]:
-    # A part with a slash makes a key of more than four parts, which no snapshot holds: it finds nothing, not another's row.
+def _ask_in_order(snapshot: Snapshot, table: Table, request: Request, now: datetime) -> Resolution:
+    """Ask row after row: where nobody has asked before, and where the first row does not count now."""
+    passed_over: tuple[str, ...] = ()
     interaction, tier, tenant = request.interaction, request.tier, request.tenant_id
-    rows: list[tuple[Reason, str]] = []
-    tiered = tier and tier != DEFAULT_TIER
-    if tenant and tenant != ANY:
-        if tiered:
-            rows.append((Reason.TENANT_TIER, f"configuration/{interaction}/{tier}/{tenant}"))
-        rows.append((Reason.TENANT, f"configuration/{interaction}/default/{tenant}"))
-    if tiered:
-        rows.append((Reason.TIER, f"configuration/{interaction}/{tier}/*"))
-    rows.append((Reason.DEFAULT, f"configuration/{interaction}/default/*"))
-    rows.append((Reason.ENVIRONMENT_DEFAULT, "configuration/*/default/*"))
-    return rows
+    for row in rows_in_order(snapshot, interaction, tier, tenant):
+        if not passed_over:
+            table.keep(tier, tenant, row)
+        answer = _answer(table, row, request, now, passed_over)
+        if answer is not None:
+            return answer
+        passed_over += (row.key,)
+    raise ConfigurationNotFoundError(interaction, tier)
 
 
-def _choose(row: _Row, request: Request, now: datetime) -> tuple[_Choice | None, Chosen, int | None]:
-    baseline = row.baseline
-    if row.single:
-        return (baseline if baseline.counts(now) else None), Chosen.ONLY, None
-    unit = _unit(row.configuration.unit, request)
+def _answer(
+    table: Table, row: Row, request: Request, now: datetime, passed_over: tuple[str, ...] = ()
+) -> Resolution | None:
+    """Return the answer of a row, with dates, other units than users and calls without one; None if it does not count."""
+    if row is UNASKED:
+        return None
+    place, chosen, bucket = _choose(row, request)
+    if place and not row.variants[place].counts(now):
+        place, chosen = 0, Chosen.BASELINE_INSTEAD
+    if not row.variants[place].counts(now):
+        return None
+    gate = _EVERYONE if table.door is None else _decide(table.door, request)
+    return Resolution(request, row, place, chosen, bucket, gate, passed_over)
+
+
+def _choose(row: Row, request: Request) -> tuple[int, Chosen, int | None]:
+    """Return the place of the variant, how it was found, and the bucket, dates left aside."""
+    if len(row.variants) == 1:
+        return 0, Chosen.ONLY, None
+    unit = _unit(row.unit, request)
     if not unit:
-        return (baseline if baseline.counts(now) else None), Chosen.NO_UNIT, None
-    bucket = bucket_of(row.prefix, unit)
-    owner = row.owners[bisect_right(row.starts, bucket) - 1]
-    if owner.counts(now):
-        return owner, Chosen.RANGE, bucket
-    return (baseline if baseline.counts(now) else None), Chosen.BASELINE_INSTEAD, bucket
+        return 0, Chosen.NO_UNIT, None
+    bucket = scale(row.hash(row.prefix + encode_unit(unit)))
+    return row.places[bisect_right(row.cuts, bucket)], Chosen.RANGE, bucket
 
 
 def _unit(kind: str, request: Request) -> str | None:
@@ -233,63 +257,14 @@ def _unit(kind: str, request: Request) -> str | None:
     return request.unit
 
 
-def _decide(gate: Gate | None, request: Request) -> GateDecision:
-    if gate is None or gate.share == BUCKETS:
-        return _EVERYONE
-    unit = _unit(gate.unit, request)
+def _decide(door: Door, request: Request) -> GateDecision:
+    unit = _unit(door.unit, request)
     if not unit:
         return _NO_UNIT
-    bucket = bucket_of(gate.hash_prefix, unit)
-    # The boundaries alternate between the start of a range and its end, so an odd count to the left means inside.
-    included = bisect_right(gate.boundaries, bucket) % 2 == 1
-    return GateDecision(included, bucket)
+    bucket = scale(door.hash(door.prefix + encode_unit(unit)))
+    return GateDecision(bisect_right(door.boundaries, bucket) % 2 == 1, bucket)
 
 
-def _make_row(snapshot: Snapshot, key: object) -> _Row:
-    configuration = snapshot.configuration(str(key))
-    if configuration is None:
-        raise SnapshotRefused(f"{key} is not a configuration")
-    choices = [_make_choice(snapshot, str(key), variant) for variant in configuration.variants]
-    bands = sorted(
-        (min(pair), max(pair), place)
-        for place, choice in enumerate(choices)
-        for pair in choice.variant.ranges
-        if pair[0] != pair[1]
-    )
-    if len(choices) == 1:
-        bands = [(0, BUCKETS, 0)]
-    reached = 0
-    for start, end, _ in bands:
-        if start != reached:
-            raise SnapshotRefused(
-                f"{key}: the ranges of its variants leave a gap or overlap at bucket {reached}"
-            )
-        reached = end
-    if reached != BUCKETS:
-        raise SnapshotRefused(f"{key}: the ranges of its variants end at bucket {reached}")
-    return _Row(
-        configuration=configuration,
-        baseline=choices[0],
-        starts=tuple(start for start, _, _ in bands),
-        owners=tuple(choices[place] for _, _, place in bands),
-        single=len(choices) == 1,
-        prefix=configuration.hash_prefix,
-    )
-
-
-def _make_choice(snapshot: Snapshot, key: str, variant: Variant) -> _Choice:
-    model = snapshot.model(variant.model)
-    if model is None:
-        raise SnapshotRefused(f"{key}: the model {variant.model} is not in this release")
-    timeless = variant.active and variant.effective_from is None and variant.effective_until is None
-    return _Choice(variant, model, _resolve_prompt(snapshot, key, variant), timeless)
-
-
-def _resolve_prompt(snapshot: Snapshot, key: str, variant: Variant) -> ResolvedPrompt:
-    wanted = variant.prompt
-    if wanted.version is not None and wanted.sha256 is not None:
-        return ResolvedPrompt(wanted.code, wanted.version, wanted.sha256)
-    live = snapshot.prompt(wanted.code)
-    if live is None:
-        raise SnapshotRefused(f"{key}: the prompt {wanted.code} is not in this release")
-    return ResolvedPrompt(wanted.code, live.version, live.sha256)
+def _refuse_other_types(id_: object, what: str) -> None:
+    if not isinstance(id_, str):
+        raise TypeError(f"a {what} is a string, not {type(id_).__name__}: {id_!r}")

@@ -45,6 +45,7 @@ def configuration(**changes: Any) -> Configuration:
             "tier": "premium",
             "tenant": None,
             "salt": secrets.token_hex(8),
+            "algorithm": "v2",
             "unit": "user",
             **changes,
         }

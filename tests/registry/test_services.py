@@ -9,6 +9,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.errors import Conflict, Forbidden, Refused
 from controlplane.registry import services
+from controlplane.registry.documents import interaction_document
 from controlplane.registry.inputs import EnvironmentInput, InteractionInput, ModelInput, TierInput
 from controlplane.registry.models import Environment, Interaction, Model, Tier
 from controlplane.registry.words import fields_of
@@ -138,6 +139,18 @@ def test_an_added_parameter_is_named_in_the_audit(first_data: Session, actor_as:
         actor=actor_as("admin"),
     )
     assert last_event(first_data).sentence == "changed interaction KPI_ANALYSIS: parameter currency added"
+
+
+def test_what_strangers_write_is_declared_and_leaves_other_documents_as_they_were(
+    first_data: Session, actor_as: ActorAs
+) -> None:
+    row = services.get(first_data, Interaction, "COACHING_RESPONSE")
+    before = interaction_document(row)["parameters"]
+    marked = [{**each, "untrusted": each["name"] == "user_message"} for each in row.parameters]
+    given = interaction_input(row, parameters=marked)
+    services.update(first_data, row, given, revision=row.revision, actor=actor_as("admin"))
+    expected = [each | ({"untrusted": True} if each["name"] == "user_message" else {}) for each in before]
+    assert interaction_document(row)["parameters"] == expected
 
 
 def test_each_new_interaction_gets_a_gate_salt_of_its_own(first_data: Session, actor_as: ActorAs) -> None:

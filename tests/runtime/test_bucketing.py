@@ -1,8 +1,14 @@
+import itertools
 import json
 import math
+import random
+import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.runtime.bucketing import BUCKETS, bucket, owns, size
+from controlplane.runtime.bucketing import ALGORITHM, ALGORITHMS, BUCKETS, bucket, hash_of, owns, size
 from tests.runtime import strategies
 
-VECTORS = json.loads((Path(__file__).parent / "golden" / "bucketing.json").read_text())["vectors"]
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs" / "bucketing.md"
+FILES = [json.loads((HERE / "golden" / name).read_text()) for name in ("bucketing.json", "bucketing_v2.json")]
+VECTORS = [{**vector, "algorithm": each["algorithm"]} for each in FILES for vector in each["vectors"]]
 SALTS = [f"{number:016x}" for number in range(50)]
 
 
@@ -27,20 +36,77 @@ def critical(freedom: int) -> float:
     return freedom * (1 - 2 / (9 * freedom) + 4.107 * math.sqrt(2 / (9 * freedom))) ** 3
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: ascii(vector["unit"])[:24])
+def buckets(salt: str, units: Sequence[str], *, kind: str = "user", algorithm: str = ALGORITHM) -> list[int]:
+    return [bucket(salt, kind, unit, algorithm=algorithm) for unit in units]
+
+
+@cache
+def users(count: int) -> tuple[str, ...]:
+    return tuple(f"user-{number}" for number in range(count))
+
+
+def dependence(ones: Sequence[int], others: Sequence[int]) -> float:
+    """Chi-square of whether one bucketing says anything about another, in a table of ten by ten bands."""
+    pairs = Counter((one // 10_000, other // 10_000) for one, other in zip(ones, others, strict=True))
+    rows = Counter(one // 10_000 for one in ones)
+    columns = Counter(other // 10_000 for other in others)
+    total = 0.0
+    for row, column in itertools.product(range(10), repeat=2):
+        expected = rows[row] * columns[column] / len(ones)
+        total += (pairs[row, column] - expected) ** 2 / expected
+    return total
+
+
+@pytest.mark.parametrize(
+    "vector", VECTORS, ids=lambda vector: f"{vector['algorithm']}-{ascii(vector['unit'])[:24]}"
+)
 def test_the_frozen_vectors_do_not_move(vector: dict[str, Any]) -> None:
-    assert bucket(vector["salt"], vector["unit_kind"], vector["unit"]) == vector["bucket"]
+    asked = {**vector}
+    assert asked.pop("bucket") == bucket(**asked)
 
 
-def test_there_are_vectors_at_every_edge_that_a_wrong_comparison_would_show() -> None:
-    assert {0, 1, 9_999, 10_000, 10_001, 49_999, 50_000, BUCKETS - 1} <= {
-        vector["bucket"] for vector in VECTORS
-    }
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_there_are_vectors_at_every_edge_that_a_wrong_comparison_would_show(algorithm: str) -> None:
+    (vectors,) = [each["vectors"] for each in FILES if each["algorithm"] == algorithm]
+    assert {0, 1, 9_999, 10_000, 10_001, 49_999, 50_000, BUCKETS - 1} <= {each["bucket"] for each in vectors}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", "ef46db3751d8e999"),
+        (b"xxhash", "32dd38952c4bc720"),
+        (b"Nobody inspects the spammish repetition", "fbcea83c8a378bf1"),
+    ],
+)
+def test_v2_is_the_hash_that_is_published_as_xxh64(data: bytes, expected: str) -> None:
+    assert f"{hash_of('v2')(data):016x}" == expected
+
+
+def test_the_javascript_of_the_page_gives_the_same_2000_buckets() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the page's JavaScript was not run")
+    drawn = random.Random(4711)
+    units = [str(vector["unit"]) for vector in FILES[1]["vectors"]]
+    units += [
+        "".join(drawn.choices("aé目😀\x00-7", k=drawn.randrange(1, 90))) for _ in range(2000 - len(units))
+    ]
+    asked = [(drawn.choice(SALTS), drawn.choice(["user", "tenant", "conversation"]), unit) for unit in units]
+    blocks = re.findall(r"```javascript\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (code,) = [block for block in blocks if "function bucket(" in block]
+    answer = "\nconst asked = JSON.parse(require('fs').readFileSync(0));"
+    answer += "console.log(JSON.stringify(asked.map(([salt, kind, unit]) => bucket(salt, kind, unit))));"
+    ran = subprocess.run(
+        [node, "-e", code + answer], input=json.dumps(asked).encode(), capture_output=True, check=True
+    )
+    assert json.loads(ran.stdout) == [bucket(*each, algorithm="v2") for each in asked]
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_buckets() -> None:
     code = (
-        "from controlplane.runtime import bucket; print([bucket('s', 'user', f'u-{n}') for n in range(100)])"
+        "from controlplane.runtime import bucket;"
+        "print([bucket('s', 'user', f'u-{n}', algorithm=a) for n in range(100) for a in ('v1', 'v2')])"
     )
     outputs = {
         subprocess.run(
@@ -48,70 +114,112 @@ def test_another_process_with_another_hash_seed_gives_the_same_buckets() -> None
         ).stdout
         for seed in ("0", "1", "4711")
     }
-    assert outputs == {f"{[bucket('s', 'user', f'u-{n}') for n in range(100)]}\n".encode()}
+    expected = [bucket("s", "user", f"u-{n}", algorithm=a) for n in range(100) for a in ALGORITHMS]
+    assert outputs == {f"{expected}\n".encode()}
 
 
-@given(strategies.salts(), st.sampled_from(["user", "tenant"]), st.text(min_size=1))
-def test_every_unit_has_a_bucket_in_range(salt: str, kind: str, unit: str) -> None:
-    assert 0 <= bucket(salt, kind, unit) < BUCKETS
+@given(
+    strategies.salts(),
+    st.sampled_from(["user", "tenant"]),
+    st.text(min_size=1),
+    st.sampled_from(ALGORITHMS),
+)
+def test_every_unit_has_a_bucket_in_range(salt: str, kind: str, unit: str, algorithm: str) -> None:
+    assert 0 <= bucket(salt, kind, unit, algorithm=algorithm) < BUCKETS
 
 
-def test_a_broken_id_has_a_bucket_too() -> None:
-    assert 0 <= bucket("s", "user", "half a pair \ud83d") < BUCKETS
+@pytest.mark.parametrize(("algorithm", "expected"), [("v1", 97_046), ("v2", 76_625)])
+def test_half_a_surrogate_pair_is_hashed_as_its_three_bytes(algorithm: str, expected: int) -> None:
+    assert bucket("s", "user", "half a pair \ud83d", algorithm=algorithm) == expected
+    hashed = hash_of(algorithm)(f"{algorithm}\0s\0user\0half a pair ".encode() + b"\xed\xa0\xbd")
+    assert hashed * BUCKETS >> 64 == expected
 
 
 @pytest.mark.parametrize("unit", [7, 7.0, True, b"7", None, ["7"]])
 def test_a_unit_that_is_not_a_string_is_refused(unit: str) -> None:
     with pytest.raises(TypeError, match="string"):
-        bucket("s", "user", unit)
+        bucket("s", "user", unit, algorithm=ALGORITHM)
 
 
 def test_an_empty_unit_has_no_bucket() -> None:
     with pytest.raises(ValueError, match="empty"):
-        bucket("s", "user", "")
+        bucket("s", "user", "", algorithm=ALGORITHM)
 
 
+def test_an_unknown_algorithm_is_no_guess() -> None:
+    with pytest.raises(KeyError, match="v3"):
+        bucket("s", "user", "u-1", algorithm="v3")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(
     ("one", "other"), [("A", "a"), ("é", "e\u0301"), ("7", "07"), ("u", "u "), ("\u212b", "\u00c5")]
 )
-def test_ids_that_look_alike_are_different_units(one: str, other: str) -> None:
-    assert bucket("1f4b8a5ce0d29376", "user", one) != bucket("1f4b8a5ce0d29376", "user", other)
+def test_ids_that_look_alike_are_different_units(one: str, other: str, algorithm: str) -> None:
+    first, second = buckets("1f4b8a5ce0d29376", [one, other], algorithm=algorithm)
+    assert first != second
 
 
-def test_the_kind_of_unit_is_part_of_the_hash() -> None:
-    assert len({bucket("s", kind, "42") for kind in ("user", "tenant", "conversation")}) == 3
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_kind_of_unit_is_part_of_the_hash(algorithm: str) -> None:
+    kinds = ("user", "tenant", "conversation")
+    assert len({bucket("s", kind, "42", algorithm=algorithm) for kind in kinds}) == 3
 
 
-def test_buckets_are_uniform_for_many_salts() -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_buckets_are_uniform_for_many_salts(algorithm: str) -> None:
     worst = 0.0
     for salt in SALTS:
-        counts = Counter(bucket(salt, "user", f"user-{number}") // 1000 for number in range(4000))
+        counts = Counter(number // 1000 for number in buckets(salt, users(4000), algorithm=algorithm))
         worst = max(worst, chi_square([counts[band] for band in range(100)]))
     assert worst < critical(99)
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("percent", [1, 10, 50])
-def test_variants_are_uniform_among_those_whom_a_gate_lets_in(percent: int) -> None:
-    included = [
-        unit
-        for unit in (f"user-{number}" for number in range(200_000 // percent))
-        if bucket("gate0000gate0000", "user", unit) < percent * 1000
-    ]
-    counts = Counter(bucket("1f4b8a5ce0d29376", "user", unit) // 10_000 for unit in included)
+def test_variants_are_uniform_among_those_whom_a_gate_lets_in(percent: int, algorithm: str) -> None:
+    units = users(200_000 // percent)
+    inside = buckets("gate0000gate0000", units, algorithm=algorithm)
+    included = [unit for unit, number in zip(units, inside, strict=True) if number < percent * 1000]
+    chosen = buckets("1f4b8a5ce0d29376", included, algorithm=algorithm)
+    counts = Counter(number // 10_000 for number in chosen)
     assert len(counts) == 10
     assert chi_square([counts[band] for band in range(10)]) < critical(9)
 
 
-def test_two_rollouts_do_not_pick_the_same_people() -> None:
-    ids = [f"user-{number}" for number in range(5000)]
-    means = []
-    for one, other in zip(SALTS[:25], SALTS[25:], strict=True):
-        both = sum(
-            bucket(one, "user", unit) < 50_000 and bucket(other, "user", unit) < 50_000 for unit in ids
-        )
-        means.append(abs(both / len(ids) - 0.25))
-    # Four standard deviations of a quarter among 5,000.
-    assert max(means) < 4 * math.sqrt(0.25 * 0.75 / len(ids))
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_salt_says_anything_about_another(algorithm: str) -> None:
+    found = [buckets(salt, users(4000), algorithm=algorithm) for salt in SALTS[:11]]
+    # Neighbouring salts, which differ in one character, and some that are far apart: 55 pairs.
+    worst = max(dependence(one, other) for one, other in itertools.combinations(found, 2))
+    assert worst < critical(81)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_kind_of_unit_says_anything_about_another(algorithm: str) -> None:
+    kinds = ("user", "tenant", "conversation")
+    found = [buckets("s", users(20_000), kind=kind, algorithm=algorithm) for kind in kinds]
+    worst = max(dependence(one, other) for one, other in itertools.combinations(found, 2))
+    assert worst < critical(81)
+
+
+def test_neither_algorithm_says_anything_about_the_other() -> None:
+    for salt in SALTS[:5]:
+        first, second = (buckets(salt, users(20_000), algorithm=algorithm) for algorithm in ALGORITHMS)
+        assert dependence(first, second) < critical(81)
+        assert sum(map(int.__eq__, first, second)) < 10  # one in 100,000 meets by chance
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_next_id_shares_nothing_with_the_one_before(algorithm: str) -> None:
+    hashes = [hash_of(algorithm)(f"{algorithm}\0s\0user\0{unit}".encode()) for unit in users(20_000)]
+    changed = [one ^ other for one, other in itertools.pairwise(hashes)]
+    deviation = math.sqrt(0.25 / len(changed))
+    for bit in range(64):
+        share = sum(each >> bit & 1 for each in changed) / len(changed)
+        assert abs(share - 0.5) < 5 * deviation, bit
+    found = buckets("s", users(20_000), algorithm=algorithm)
+    assert dependence(found[:-1], found[1:]) < critical(81)
 
 
 @pytest.mark.parametrize(

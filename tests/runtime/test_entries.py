@@ -108,3 +108,30 @@ def test_a_variant_counts_from_its_beginning_until_just_before_its_end() -> None
     )
     assert [variant.counts(now) for now in (begin, end)] == [True, False]
     assert not reference.pinned
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"), [(b"", "v1"), (b'"algorithm":"v1",', "v1"), (b'"algorithm":"v2",', "v2")]
+)
+def test_both_algorithms_are_read_and_none_means_the_first(named: bytes, expected: str) -> None:
+    row = entries.decode(
+        "configuration/A/default/*", b"{" + named + b'"salt":"s","variants":[' + VARIANT + b"]}"
+    )
+    gate = entries.decode("gate/A", b"{" + named + b'"ranges":[],"salt":"s"}')
+    for found in (row, gate):
+        assert isinstance(found, entries.Configuration | entries.Gate)
+        assert found.algorithm == expected
+        assert found.hash_prefix == f"{expected}\0s\0user\0".encode()
+
+
+@pytest.mark.parametrize("key", ["gate/GATED", "configuration/ROLLOUT/default/*"])
+def test_one_entry_of_the_second_algorithm_asks_for_the_second_reader(key: str) -> None:
+    documents = releases.documents()
+    texts = {each: canonical.dumps(document) for each, document in documents.items()}
+    assert entries.minimum_reader({}) == 1
+    assert entries.minimum_reader(texts) == 1
+    # Somebody's example of a parameter is no algorithm.
+    texts["interaction/GATED"] = b'{"algorithm":"v2"}'
+    assert entries.minimum_reader(texts) == 1
+    documents[key]["algorithm"] = "v2"
+    assert entries.minimum_reader({**texts, key: canonical.dumps(documents[key])}) == 2

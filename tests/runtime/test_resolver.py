@@ -1,12 +1,18 @@
+import gc
+import hashlib
 import itertools
+import random
+import threading
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+import xxhash
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlplane.runtime import Request, Snapshot, in_gate, resolve, snapshot
+from controlplane.runtime import Request, Resolution, Snapshot, in_gate, resolve, snapshot
 from controlplane.runtime.bucketing import BUCKETS, bucket, owns
 from controlplane.runtime.errors import ConfigurationNotFoundError, SnapshotRefused
 from tests.runtime import releases, strategies
@@ -68,6 +74,13 @@ def test_a_unit_that_is_not_a_string_is_refused_even_where_no_bucket_is_needed()
             resolve(releases.load(), Request(interaction, unit=7), now=NOW)  # type: ignore[arg-type]
 
 
+def test_a_tenant_that_is_not_a_string_is_refused_and_not_taken_for_a_stranger() -> None:
+    found = releases.load()
+    for _ in range(2):
+        with pytest.raises(TypeError, match="tenant is a string, not int"):
+            resolve(found, Request("ROLLOUT", tenant_id=7, unit="u"), now=NOW)  # type: ignore[arg-type]
+
+
 def test_a_moment_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="aware"):
         resolve(releases.load(), Request("COACHING_RESPONSE"), now=datetime(2026, 1, 1))  # noqa: DTZ001
@@ -106,10 +119,23 @@ def test_a_gate_is_asked_with_the_unit_it_buckets() -> None:
 
 requests = st.builds(
     Request,
-    st.sampled_from(strategies.INTERACTIONS),
-    st.none() | st.sampled_from([*strategies.TIERS, "unknown"]),
-    st.none() | st.sampled_from([*strategies.TENANTS, "unknown"]),
-    st.none() | strategies.units(),
+    st.sampled_from([*strategies.INTERACTIONS, "UNKNOWN"]),
+    st.sampled_from([None, "", "default", *strategies.TIERS, "unknown"]),
+    st.sampled_from([None, "", "*", *strategies.TENANTS, "unknown"]),
+    st.sampled_from([None, "", "u-1", "u-2", "half \ud83d", *strategies.TENANTS]) | strategies.units(),
+    st.sampled_from([None, "", "c-1"]),
+)
+moments = st.sampled_from(
+    [
+        datetime.fromisoformat(text)
+        for text in (
+            "2025-12-31T23:59:59.999999+00:00",
+            "2026-01-01T00:00:00+00:00",
+            "2026-06-01T02:00:00+02:00",
+            "2026-12-31T23:59:59.999999+00:00",
+            "2027-01-01T01:00:00+01:00",
+        )
+    ]
 )
 
 
@@ -124,43 +150,176 @@ def test_the_answer_never_depends_on_entries_of_others(entry_map: EntryMap, requ
     assert answer(load(EntryMap(mine, entry_map.bodies)), request) == answer(whole, request)
 
 
-@given(entry_maps(), requests)
-def test_the_first_row_in_order_that_counts_answers(entry_map: EntryMap, request: Request) -> None:
-    """The same rule once more, written the slow and obvious way."""
-    interaction, tier, tenant = request.interaction, request.tier, request.tenant_id
-    rows = [
-        f"configuration/{interaction}/{tier}/{tenant}",
-        f"configuration/{interaction}/default/{tenant}",
-        f"configuration/{interaction}/{tier}/*",
-        f"configuration/{interaction}/default/*",
-        "configuration/*/default/*",
-    ]
-    expected: tuple[object, ...] = ("not found", None)
-    for key in rows:
-        version = slow_choice(entry_map.documents.get(key), request)
-        if version is not None:
-            expected = (key, version)
-            break
-    try:
-        found = resolve(load(entry_map), request, now=NOW)
-        assert (found.key, found.variant.version) == expected
-    except ConfigurationNotFoundError:
-        assert expected == ("not found", None)
+@pytest.mark.parametrize(("kind", "unit"), [("user", "u-1"), ("tenant", "acme"), ("conversation", "c-1")])
+def test_a_configuration_is_asked_with_the_unit_it_buckets_every_time(kind: str, unit: str) -> None:
+    documents = releases.documents()
+    row = documents["configuration/ROLLOUT/default/*"]
+    row.update(algorithm="v2", unit=kind)
+    found = releases.load(documents)
+    expected = bucket(row["salt"], kind, unit, algorithm="v2")
+    for _ in range(2):
+        request = Request("ROLLOUT", None, "acme", "u-1", "c-1")
+        assert resolve(found, request, now=NOW).bucket == expected
 
 
-def slow_choice(document: dict[str, Any] | None, request: Request) -> int | None:
-    if document is None:
-        return None
-    variants = document["variants"]
-    unit = request.tenant_id if document["unit"] == "tenant" and request.tenant_id else request.unit
-    chosen = variants[0]
-    if unit and len(variants) > 1:
-        number = bucket(document["salt"], document["unit"], unit)
-        chosen = next(variant for variant in variants if owns(variant["ranges"], number))
-    version: int | None = next(
-        (variant["version"] for variant in (chosen, variants[0]) if variant["active"]), None
+everywhere = list(
+    itertools.product(
+        [*strategies.INTERACTIONS, "UNKNOWN"],
+        [None, "default", *strategies.TIERS, "unknown"],
+        [None, *strategies.TENANTS],
     )
-    return version
+)
+
+
+@settings(max_examples=60)
+@given(entry_maps(), requests, moments, st.randoms(use_true_random=False))
+def test_every_answer_is_that_of_the_page_read_slowly(
+    entry_map: EntryMap, asked: Request, now: datetime, order: random.Random
+) -> None:
+    """`docs/bucketing.md` once more, written the slow and obvious way; what was asked before must not matter."""
+    # Which algorithm, or none, is drawn with the salt.
+    for document in entry_map.documents.values():
+        if "salt" in document and document["salt"][-1] < "6":
+            document["algorithm"] = "v2"
+        elif "salt" in document and document["salt"][-1] < "b":
+            del document["algorithm"]
+    found = load(entry_map)
+    for place in order.sample(everywhere, len(everywhere)) + order.sample(everywhere, 20):
+        request = Request(*place, asked.unit, asked.conversation_id)
+        expected = slow_answer(entry_map.documents, request, now)
+        try:
+            answered = resolve(found, request, now=now)
+        except ConfigurationNotFoundError:
+            assert expected is None
+        else:
+            assert shown(answered) == expected
+
+
+@pytest.mark.parametrize("algorithm", ["v1", "v2"])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_boundary_belongs_to_the_range_above_it(algorithm: str, many: bool) -> None:
+    number = bucket("1f4b8a5ce0d29376", "user", "u-1", algorithm=algorithm)
+    for cut, version in ((number, 2), (number + 1, 1)):
+        documents = releases.documents()
+        row = documents["configuration/ROLLOUT/default/*"]
+        row.update(algorithm=algorithm, salt="1f4b8a5ce0d29376", unit="user")
+        first, second = row["variants"]
+        first["ranges"], second["ranges"] = [[0, cut]], [[cut, BUCKETS]]
+        if many:
+            first["ranges"], second["ranges"] = (
+                [[1, cut], [BUCKETS - 1, BUCKETS]],
+                [[0, 1], [BUCKETS - 1, cut]],
+            )
+        found = releases.load(documents)
+        for _ in range(2):
+            answered = resolve(found, Request("ROLLOUT", unit="u-1"), now=NOW)
+            assert (answered.bucket, answered.variant.version) == (number, version)
+
+
+def shown(found: Resolution) -> dict[str, Any]:
+    return {
+        "release": (found.environment, found.release),
+        "key": found.key,
+        "reason": found.reason,
+        "chosen": found.chosen,
+        "version": found.variant.version,
+        "model": (found.variant.model, found.model.provider_model_id),
+        "prompt": (found.prompt.code, found.prompt.version),
+        "bucket": found.bucket,
+        "gate": (found.gate.included, found.gate.bucket),
+        "baseline_version": found.baseline_version,
+        "passed_over": found.passed_over,
+    }
+
+
+def slow_answer(documents: releases.Documents, request: Request, now: datetime) -> dict[str, Any] | None:
+    passed_over: tuple[str, ...] = ()
+    for reason, key in slow_order(request):
+        if key not in documents:
+            continue
+        variants = documents[key]["variants"]
+        variant, chosen, number = slow_choice(documents[key], request, now)
+        if variant is None:
+            passed_over += (key,)
+            continue
+        prompt = variant["prompt"]
+        return {
+            "release": ("staging", 3),
+            "key": key,
+            "reason": reason,
+            "chosen": chosen,
+            "version": variant["version"],
+            "model": (variant["model"], documents[f"model/{variant['model']}"]["provider_model_id"]),
+            "prompt": (
+                prompt["code"],
+                prompt.get("version") or documents[f"prompt/{prompt['code']}"]["version"],
+            ),
+            "bucket": number,
+            "gate": slow_gate(documents.get(f"gate/{request.interaction}"), request),
+            "baseline_version": variants[0]["version"],
+            "passed_over": passed_over,
+        }
+    return None
+
+
+def slow_order(request: Request) -> list[tuple[str, str]]:
+    tier = request.tier or "default"
+    tenant = request.tenant_id or "*"
+    rows = [
+        ("tenant_tier", tier, tenant),
+        ("tenant", "default", tenant),
+        ("tier", tier, "*"),
+        ("default", "default", "*"),
+    ]
+    keys = [(reason, f"configuration/{request.interaction}/{row}/{whose}") for reason, row, whose in rows]
+    # A key that several rows of the order come to is the last of them: without a tenant, "tenant" is "default".
+    named = {key: reason for reason, key in [*keys, ("environment_default", "configuration/*/default/*")]}
+    return [(reason, key) for key, reason in named.items()]
+
+
+def slow_choice(
+    document: dict[str, Any], request: Request, now: datetime
+) -> tuple[dict[str, Any] | None, str, int | None]:
+    variants = document["variants"]
+    chosen, how, number = variants[0], "only", None
+    if len(variants) > 1:
+        how, number = "no_unit", slow_bucket(document, request)
+        if number is not None:
+            how = "range"
+            chosen = next(variant for variant in variants if owns(variant["ranges"], number))
+            if not slow_counts(chosen, now) and chosen is not variants[0]:
+                chosen, how = variants[0], "baseline_instead"
+    return (chosen if slow_counts(chosen, now) else None), how, number
+
+
+def slow_counts(variant: dict[str, Any], now: datetime) -> bool:
+    begin, end = (
+        datetime.fromisoformat(variant[name] or fallback)
+        for name, fallback in (
+            ("effective_from", "0001-01-01T00:00:00Z"),
+            ("effective_until", "9999-12-31T00:00:00Z"),
+        )
+    )
+    return variant["active"] and begin <= now < end
+
+
+def slow_bucket(document: dict[str, Any], request: Request) -> int | None:
+    others = {"tenant": request.tenant_id, "conversation": request.conversation_id}
+    unit = others.get(document["unit"]) or request.unit
+    if not unit:
+        return None
+    algorithm = document.get("algorithm", "v1")
+    parts = (algorithm, document["salt"], document["unit"], unit)
+    data = b"\0".join(part.encode(errors="surrogatepass") for part in parts)
+    digest = xxhash.xxh64(data) if algorithm == "v2" else hashlib.sha256(data)
+    return int.from_bytes(digest.digest()[:8], "big") * 100_000 // 2**64
+
+
+def slow_gate(document: dict[str, Any] | None, request: Request) -> tuple[bool, int | None]:
+    if document is None or sum(abs(one - other) for one, other in document["ranges"]) == 100_000:
+        return True, None
+    number = slow_bucket(document, request)
+    return number is not None and owns(document["ranges"], number), number
 
 
 @given(strategies.units(), st.integers(0, BUCKETS), st.integers(0, BUCKETS))
@@ -201,3 +360,73 @@ def test_variants_are_independent_of_the_gate() -> None:
     for included, version in itertools.product((True, False), (1, 2)):
         share = 0.5 * (0.6 if version == 1 else 0.4)
         assert abs(pairs.count((included, version)) / len(pairs) - share) < 0.025
+
+
+def test_a_million_units_stay_where_they_are_while_a_share_grows() -> None:
+    def chosen(share: int) -> bytes:
+        documents = releases.documents()
+        documents["configuration/ROLLOUT/default/*"]["algorithm"] = "v2"
+        first, second = documents["configuration/ROLLOUT/default/*"]["variants"]
+        first["ranges"], second["ranges"] = [[0, BUCKETS - share]], [[BUCKETS, BUCKETS - share]]
+        found = releases.load(documents)
+        return bytes(
+            resolve(found, Request("ROLLOUT", None, None, f"user-{number}"), now=NOW).place
+            for number in range(1_000_000)
+        )
+
+    low, high = chosen(10_000), chosen(25_000)
+    assert not any(before > after for before, after in zip(low, high, strict=True))
+    # Five standard deviations of a quarter among a million.
+    assert abs(sum(high) - 250_000) < 5 * 433
+
+
+def test_strange_names_leave_nothing_behind() -> None:
+    found = releases.load()
+
+    def ask(number: int) -> None:
+        for request in (
+            Request(f"STRANGE_{number}", "premium", "acme", "u"),
+            Request("ROLLOUT", f"strange_{number}", f"stranger-{number}", "u"),
+            Request("GATED", "premium", f"stranger-{number}", "u"),
+        ):
+            resolve(found, request, now=NOW)
+        assert in_gate(found, f"STRANGE_{number}", "u").included
+
+    ask(0)
+    gc.collect()
+    tracemalloc.start()
+    for number in range(1, 501):
+        ask(number)
+    gc.collect()
+    left, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert left < 20_000
+
+
+def test_threads_that_ask_first_and_at_once_get_the_same_answers() -> None:
+    asked = [
+        Request(interaction, tier, tenant, f"u-{number}")
+        for number, (interaction, tier, tenant) in enumerate(
+            itertools.product(
+                ("COACHING_RESPONSE", "ROLLOUT", "GATED", "STRANGE"),
+                (None, "premium", "free"),
+                (None, "acme", "x"),
+            )
+        )
+    ]
+    calm = releases.load()
+    expected = [answer(calm, request) for request in asked]
+    found = releases.load()
+    together = threading.Barrier(8)
+    answers: list[list[tuple[object, ...]]] = []
+
+    def work() -> None:
+        together.wait()
+        answers.append([answer(found, request) for request in asked])
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [expected] * 8
