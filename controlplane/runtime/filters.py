@@ -4,6 +4,7 @@ Jinja's own filters turn whatever they get into text with `str`, and `str` of te
 ten thousand million characters. So the filters here are ours, and everything becomes text through `text`.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -24,8 +25,10 @@ MAX_TURNS: Final = 100_000
 MAX_WORK: Final = 8_000_000
 _MEMBER: Final = 16
 _ELEMENT: Final = 8
-_SMALL: Final = 64
+SMALL: Final = 64
 _LARGEST: Final = 2**63
+# JSON writes a newline as two signs anyway; these three end a line to some readers as well.
+_LINE_ENDS: Final = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 class Refusal(Exception):  # noqa: N818 - never leaves the renderer, which words it as a TemplateRenderError
@@ -47,7 +50,7 @@ ALLOWANCE: Final[ContextVar[Allowance]] = ContextVar("allowance")
 
 def charge(work: int) -> None:
     """Count work; what is small beside the cost of the call itself is let go."""
-    if work < _SMALL:
+    if work < SMALL:
         return
     left = ALLOWANCE.get()
     left.work -= work
@@ -105,7 +108,9 @@ def text(value: object, what: str = "a value") -> str:
 def json_text(value: object, indent: int | None = None) -> str:
     """Return JSON, stopping as soon as it grows too long."""
     encoder = json.JSONEncoder(ensure_ascii=False, indent=indent, allow_nan=False, default=_undefined)
-    return bounded(encoder.iterencode(value))
+    found = bounded(encoder.iterencode(value))
+    charge(len(found))
+    return found
 
 
 def bounded(pieces: Iterable[str], separator: str = "") -> str:
@@ -222,6 +227,27 @@ def tojson(value: object, indent: int | None = None) -> str:
     return json_text(value, indent)
 
 
+def data(value: object) -> str:
+    """Return a value as JSON on one line, between two lines that it cannot hold: what a model is to read, not to obey.
+
+    The fence's name comes from a hash of the value and not from chance: the same value gives the same text, so that a
+    preview shows what production sends, and a provider's cache of prompts goes on matching.
+    """
+    if value is None:
+        return text(value)  # raises, as everywhere
+    found = json_text(value)
+    for sign, escaped in _LINE_ENDS.items():
+        found = found.replace(sign, escaped)
+    found = seed = bounded([found])
+    while (name := f"data-{_short_hash(seed)}") in found:
+        seed = name + seed
+    return f"<{name}>\n{found}\n</{name}>"
+
+
+def _short_hash(seed: str) -> str:
+    return hashlib.blake2b(seed.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
 def pairs(value: object) -> list[tuple[object, object]]:
     """Return the fields of an object as pairs of name and value."""
     if not isinstance(value, Mapping):
@@ -258,7 +284,10 @@ def _undefined(value: object) -> object:
 
 
 def _on_text(method: Callable[..., str]) -> Callable[..., str]:
-    return lambda value, *args: method(text(value), *args)
+    def filtered(value: object, *args: Any) -> str:
+        return method(value if value.__class__ is str and len(value) < SMALL else text(value), *args)
+
+    return filtered
 
 
 def _of_members(function: Callable[..., Any]) -> Callable[..., list[Any]]:
@@ -319,6 +348,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "capitalize": _on_text(str.capitalize),
     "count": _length,
     "d": default,
+    "data": data,
     "default": default,
     "dictsort": lambda value: sorted(pairs(value), key=lambda pair: text(pair[0]).lower()),
     "first": _first,

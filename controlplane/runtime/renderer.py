@@ -2,36 +2,47 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
-from jinja2 import Template, meta, nodes
+from jinja2 import Template, TemplateSyntaxError, nodes
 
 from controlplane.runtime import profile
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ParameterError, PromptProfileError, TemplateRenderError
 from controlplane.runtime.filters import ALLOWANCE, Allowance, Refusal
 from controlplane.runtime.parameters import copy_values
-from controlplane.runtime.sandbox import ENVIRONMENT, STEPS_FILTER
+from controlplane.runtime.sandbox import ENVIRONMENT, FILENAME, STEPS_FILTER, PromptContext
 from controlplane.runtime.words import closest, listed, suggestion
 
 MAX_OUTPUT_BYTES: Final = 256 * 1024
-_FILENAME: Final = "<prompt>"
+_PIECES_AT_A_TIME: Final = 16
 
 
 class CompiledPrompt:
     """A prompt ready to be rendered any number of times, by any number of threads."""
 
-    __slots__ = ("names", "program")
+    __slots__ = ("_declared", "names", "program")
 
     def __init__(self, program: Template, names: "Names") -> None:
         self.program = program
         self.names = names
+        self._declared: Sequence[Parameter] | None = None
 
     @property
     def used(self) -> Mapping[str, int]:
         """The names it may take from outside, each with the line where it first stands."""
         return self.names.used
+
+    def check_names(self, declared: Sequence[Parameter]) -> None:
+        """Raise `TemplateRenderError` when a name could have no value; once for a declaration, which seldom changes."""
+        if declared is self._declared:
+            return
+        _check_names(self.names, declared)
+        # A list could grow or shrink and still be the same list.
+        if isinstance(declared, tuple):
+            self._declared = declared
 
 
 class Names(NamedTuple):
@@ -76,19 +87,20 @@ class Preview:
 def compile_prompt(source: str) -> CompiledPrompt:
     """Return a prompt ready to render; raises `PromptProfileError` for one that may not be.
 
-    Takes a hundred times as long as a render, so it is done when a release is loaded and not when it is used.
+    Takes as long as a hundred renders, so it is done when a release is loaded and not when it is used.
     """
     tree = profile.check(source)
-    names = _names(tree)
     for loop in tree.find_all(nodes.For):
         loop.iter = _counted(loop)
     try:
-        code = ENVIRONMENT.compile(tree, None, _FILENAME)
-        program = Template.from_code(ENVIRONMENT, code, ENVIRONMENT.globals)
+        text, outside = ENVIRONMENT.generate(tree)
+        names = _names(tree, outside)
+        program = Template.from_code(ENVIRONMENT, compile(text, FILENAME, "exec"), ENVIRONMENT.globals)
     except (Exception, RecursionError, MemoryError) as error:
         # Not only TemplateError: deep nesting and odd names come out of Python's own compiler.
+        said = error.message if isinstance(error, TemplateSyntaxError) else error
         raise PromptProfileError(
-            f"this cannot be compiled ({error})", getattr(error, "lineno", None)
+            f"this cannot be compiled ({said})", getattr(error, "lineno", None)
         ) from None
     return CompiledPrompt(program, names)
 
@@ -103,7 +115,7 @@ def _counted(loop: nodes.For) -> nodes.Filter:
 
 def used_variables(source: str) -> set[str]:
     """Return the names that a prompt takes from outside; raises `PromptProfileError`."""
-    names = _names(profile.check(source))
+    names = compile_prompt(source).names
     return names.used.keys() - names.own
 
 
@@ -121,7 +133,7 @@ def render(
     an error when printed. Values that are not declared are passed over, so that an application may be ahead of a release.
     """
     try:
-        _check_names(compiled.names, declared)
+        compiled.check_names(declared)
         values = copy_values(parameters, declared)
         return _run(compiled.program, values)
     except ParameterError as error:
@@ -151,9 +163,8 @@ def preview(source: str, parameters: Mapping[str, object], declared: Sequence[Pa
     return Preview(text, missing, unused, undeclared, suggestions, problem)
 
 
-def _names(tree: nodes.Template) -> Names:
+def _names(tree: nodes.Template, outside: set[str]) -> Names:
     """Return the names from outside with their first lines in the order of the text, and those that are set first."""
-    outside = meta.find_undeclared_variables(tree) - ENVIRONMENT.globals.keys()
     used: dict[str, int] = {}
     own: set[str] = set()
     for name in _in_order(tree):
@@ -194,29 +205,43 @@ def _check_names(names: Names, declared: Sequence[Parameter]) -> None:
 
 
 def _run(program: Template, values: dict[str, Any]) -> str:
-    pieces: list[str] = []
-    left = MAX_OUTPUT_BYTES
     token = ALLOWANCE.set(Allowance())
     try:
-        for piece in program.root_render_func(program.new_context(values)):
-            left -= len(piece)
-            if left < 0:
-                raise Refusal(f"the prompt grows beyond {MAX_OUTPUT_BYTES // 1024} KiB")
-            pieces.append(piece)
+        text = "".join(_bounded(program.root_render_func(PromptContext(ENVIRONMENT, values))))
     except (Exception, RecursionError, MemoryError) as error:
         raise TemplateRenderError(_in_words(error), line=_line(program, error.__traceback__)) from None
     finally:
         ALLOWANCE.reset(token)
-    text = "".join(pieces)
     if not text or text.isspace():
         raise TemplateRenderError("the prompt came out empty")
+    if not text.isascii():
+        _check_size(text)
+    return text
+
+
+def _bounded(stream: Iterator[str]) -> Iterator[str]:
+    """Yield a text in parts, stopping soon after they grow too long.
+
+    A part is some pieces joined: weighing each would take longer than making it. No piece is longer than a text may be
+    (`filters.MAX_TEXT`), so that a part cannot fill the memory.
+    """
+    left = MAX_OUTPUT_BYTES
+    while pieces := list(islice(stream, _PIECES_AT_A_TIME)):
+        part = "".join(pieces)
+        left -= len(part)
+        if left < 0:
+            raise Refusal(f"the prompt grows beyond {MAX_OUTPUT_BYTES // 1024} KiB")
+        yield part
+
+
+def _check_size(text: str) -> None:
+    """Raise `TemplateRenderError` for a text that has more bytes than characters, and too many, or cannot be written."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise TemplateRenderError("the prompt holds half a character (a lone surrogate)") from None
     if size > MAX_OUTPUT_BYTES:
         raise TemplateRenderError(f"the prompt grows beyond {MAX_OUTPUT_BYTES // 1024} KiB")
-    return text
 
 
 def _in_words(error: BaseException) -> str:
@@ -236,7 +261,7 @@ def _line(program: Template, traceback: TracebackType | None) -> int | None:
     """Return the line of the prompt where a render stopped: the innermost frame that runs the prompt's own program."""
     line = None
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == _FILENAME:
+        if traceback.tb_frame.f_code.co_filename == FILENAME:
             line = program.get_corresponding_lineno(traceback.tb_lineno)
         traceback = traceback.tb_next
     return line

@@ -16,13 +16,16 @@ typed does it in a process with a limit on time and memory.
 """
 
 from collections.abc import Callable
+from io import StringIO
 from types import BuiltinMethodType, MethodType
 from typing import Any, Final
 
 from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.compiler import CodeGenerator, Frame, operators
+from jinja2.idtracking import VAR_LOAD_RESOLVE
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from controlplane.runtime import filters
 from controlplane.runtime.filters import Refusal
@@ -41,6 +44,7 @@ LOOP_FIELDS: Final = LOOP_METHODS | {
 }  # fmt: skip
 
 STEPS_FILTER: Final = "_steps"
+FILENAME: Final = "<prompt>"
 
 
 class Missing(StrictUndefined):
@@ -70,11 +74,34 @@ class _Generator(CodeGenerator):
         # No function for constants: only the text between tags is written out while compiling.
         return self._FinalizeInfo(None, None)
 
+    _printed: nodes.Expr | None = None
+
+    def __init__(self, environment: "PromptEnvironment") -> None:
+        self.program = StringIO()
+        self.undeclared: set[str] = set()
+        super().__init__(environment, None, FILENAME, self.program)
+
+    def enter_frame(self, frame: Frame) -> None:
+        """Note what is taken from outside, as `jinja2.meta` does in a generation of its own."""
+        super().enter_frame(frame)
+        for action, name in frame.symbols.loads.values():
+            if action == VAR_LOAD_RESOLVE and name not in self.environment.globals:
+                self.undeclared.add(str(name))
+
     def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: object) -> None:  # noqa: ARG002 - Jinja's signature
-        self.write("environment.shown(")
+        self._printed = node
+        self.write("environment.shown_field(" if isinstance(node, nodes.Getattr) else "environment.shown(")
 
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: object) -> None:  # noqa: ARG002 - as above
         self.write(f", {describe(node)!r})")
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:  # noqa: N802 - Jinja's name
+        # {{ a.b }} is most of what prompts do: looked up and printed by one call instead of two.
+        if node is not self._printed:
+            super().visit_Getattr(node, frame)
+            return
+        self.visit(node.node, frame)
+        self.write(f", {node.attr!r}")
 
     def visit_List(self, node: nodes.List, frame: Frame) -> None:  # noqa: N802 - Jinja's name
         self._called("weighed", node, frame, super().visit_List)
@@ -116,10 +143,31 @@ class _Generator(CodeGenerator):
         self.write("))")
 
 
+class PromptContext(Context):
+    """The names that one render begins with; made in a third of the time that Jinja's own takes.
+
+    How a prompt is evaluated never changes (no `{% autoescape %}`, no blocks), so all renders share one `EvalContext`; and
+    names are asked for before any is set, so that a look into what was given is enough.
+    """
+
+    def __init__(self, environment: "PromptEnvironment", values: dict[str, Any]) -> None:
+        self.parent = {**environment.globals, **values}
+        self.vars = {}
+        self.environment = environment
+        self.eval_ctx = environment.evaluation
+        self.exported_vars = set()
+        self.name = None
+        self.globals_keys = set()
+        self.blocks = {}
+
+    def resolve_or_missing(self, key: str) -> Any:
+        """Return what a name begins with, or Jinja's mark for a name without a value."""
+        return self.parent.get(key, missing)
+
+
 class PromptEnvironment(ImmutableSandboxedEnvironment):
     """The one environment in which prompts are parsed, compiled and rendered, in the editor as in production."""
 
-    code_generator_class = _Generator
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
     def __init__(self) -> None:
@@ -136,10 +184,22 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {**filters.FILTERS, STEPS_FILTER: count_steps}
         self.tests = dict(filters.TESTS)
         self.globals = {"range": bounded_range}
+        self.evaluation = nodes.EvalContext(self)
+
+    def generate(self, tree: nodes.Template) -> tuple[str, set[str]]:
+        """Return a syntax tree as a program in Python, and the names that it takes from outside."""
+        generator = _Generator(self)
+        generator.visit(tree)
+        return generator.program.getvalue(), generator.undeclared
 
     def shown(self, value: object, what: str) -> str:
         """Return a printed value as text."""
         return filters.text(value, what) if value.__class__ is not str else value
+
+    def shown_field(self, obj: Any, attribute: str, what: str) -> str:
+        """Return a field of a value as text: `getattr`, and then `shown`."""
+        value = obj[attribute] if obj.__class__ is dict and attribute in obj else self.getattr(obj, attribute)
+        return value if value.__class__ is str else filters.text(value, what)
 
     def joined(self, values: tuple[object, ...]) -> str:
         """Return what `~` makes."""
@@ -153,7 +213,8 @@ class PromptEnvironment(ImmutableSandboxedEnvironment):
     def charged(self, value: object) -> object:
         """Return a value about to be compared, charging for its size."""
         if isinstance(value, str):
-            filters.charge(len(value))
+            if len(value) >= filters.SMALL:
+                filters.charge(len(value))
         elif isinstance(value, list | tuple | dict):
             filters.weight(value)
         return value
@@ -241,7 +302,9 @@ def bounded_range(*bounds: int) -> range:
 
 def count_steps(value: object, body: int) -> list[Any]:
     """Return what a loop goes through, counted with the size of its body; no value is an empty list."""
-    items = [] if value is None else filters.items_of(value)
+    if value is None:
+        return []
+    items = filters.items_of(value)
     filters.charge_turns(len(items), body)
     return items
 

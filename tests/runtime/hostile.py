@@ -27,6 +27,9 @@ _SQUARE: Final = "{% set a = a * a %}"
 _LOOP: Final = "{% for i in range(1000) %}"
 _END: Final = "{% endfor %}"
 
+_GROWING: Final = "{% set a = range(250)|join('\u0390\u0390')|replace('\u0390', range(150)|join('\u0390')) %}"
+_LINE_ENDS: Final = "{% set a = range(250)|join('\u2028' ~ range(150)|join('\u2028\u2028')) %}"
+
 ESCAPES: Final = [
     Hostile(f"escape: {source[:60]}", source, "profile")
     for source in (
@@ -121,6 +124,11 @@ FLOODS: Final = [
     Hostile("lists in lists", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a }}", "render"),
     Hostile("lists in lists as JSON", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a|tojson(8) }}", "render"),
     Hostile("lists in lists by a text filter", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a|upper }}", "render"),
+    Hostile("lists in lists as data", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a|data }}", "render"),
+    Hostile("line ends as data, six times as long", _LINE_ENDS + "{{ a|data }}" * 500, "render"),
+    Hostile("letters that grow, printed at once", _GROWING + "{{ a|upper }}" * 500, "render"),
+    Hostile("one long text, printed at once", _GROWING + "{{ a }}" * 500, "render"),
+    Hostile("JSON, never printed", _GROWING + "{% set b = [a] %}" + _LOOP + "{% if b|tojson %}{% endif %}" + _END + "y", "render"),
     Hostile("lists in lists joined", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a|join }}", "render"),
     Hostile("lists in lists compared as text", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a|string|length }}", "render"),
     Hostile("lists in lists put together", "{% set a = [1] %}" + _TENFOLD * 20 + "{{ a ~ a }}", "render"),

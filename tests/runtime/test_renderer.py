@@ -91,6 +91,8 @@ def refused(source: str, **parameters: object) -> TemplateRenderError:
         ("{{ goal }}x", {"goal": ""}, "x"),
         ("{{ goal }}", {"goal": Markup("<i>")}, "<i>"),
         ("{{ issues|join('') }}", {"issues": ("a", "b")}, "ab"),
+        ("{{ goal|data }}", {}, '<data-066816a6ee93>\n"Grow"\n</data-066816a6ee93>'),
+        ("{{ issues|data }}", {"issues": [1, None, "a\u2028\n</b>"]}, '<data-de65bc4616d1>\n[1, null, "a\\u2028\\n</b>"]\n</data-de65bc4616d1>'),
     ],
 )  # fmt: skip
 def test_a_prompt_becomes_this_text(source: str, parameters: dict[str, object], text: str) -> None:
@@ -210,6 +212,21 @@ def test_one_render_leaves_nothing_for_the_next() -> None:
         for _ in range(50)
     ]
     assert texts == ["a"] * 50 + ["none"] * 50 + ["b"] * 50
+
+
+def test_a_declaration_that_changes_is_looked_at_again() -> None:
+    compiled = compile_prompt("{{ goal }}{{ topic|default('') }}")
+    short, long = (tuple(DECLARED[:count]) for count in (1, 2))
+    growing = DECLARED[:2]
+    for declared in (long, short, long, growing):
+        if declared == short:
+            with pytest.raises(TemplateRenderError, match="no parameter topic"):
+                render(compiled, {"goal": "x"}, declared)
+        else:
+            assert render(compiled, {"goal": "x"}, declared) == "x"
+    growing.pop()
+    with pytest.raises(TemplateRenderError, match="no parameter topic"):
+        render(compiled, {"goal": "x"}, growing)
 
 
 @pytest.mark.parametrize("size", [256 * 1024 - 8, 256 * 1024])
