@@ -66,6 +66,18 @@ def release(count: int, *, gates: tuple[tuple[int, int], ...] = EVERYBODY) -> by
     return snapshot.build(registry(gates=gates) | configurations(count), bodies)
 
 
+def with_many_prompts(count: int, *, changed: int = 0) -> bytes:
+    """Return the bytes of a release with this many prompts of sixty lines or so; `changed` of them have another text."""
+    known = read.read_prompts()
+    documents, bodies = registry(), {canonical.digest(body.encode()): body for body in known.values()}
+    longest = max(known, key=lambda code: len(known[code]))
+    for number in range(count):
+        body = f"Number {number}{' again' if number < changed else ''}\n{known[longest]}"
+        bodies[canonical.digest(body.encode())] = body
+        documents[prompt_key(f"p{number}")] = prompt(longest.upper(), body)
+    return snapshot.build(documents | configurations(1), bodies)
+
+
 def load(count: int, *, gates: tuple[tuple[int, int], ...] = EVERYBODY) -> Snapshot:
     """Return a release with this many configurations, ready to be asked."""
     return Snapshot.load(release(count, gates=gates), release=1, environment=ENVIRONMENT)

@@ -1,7 +1,11 @@
 """A release of 10,000 configurations on its way in: how soon it is ready, how long others wait, what it holds.
 
-Two ways in are measured. `Snapshot.load` reads bytes that were checked already; `accept` is what a client runs before it
-serves a release: hash, validation of every entry, every prompt compiled.
+`Snapshot.load` only reads bytes. `accept` is what a client runs before it serves a release, in each of its grades: a
+release that follows one that is served and differs in one entry; the copy on disk, accepted before by the same code; a
+first release whose pointer is signed; and a first release of which nothing is known. The last one looks at every entry
+and compiles every prompt before anything is served, which no lazy index does: it has no limit here, and takes place
+only in a process that has no copy on disk and is given no key. For the two before it the client does that work later on,
+in the background, where it stalls others as little as the last one does.
 
 Floor: a lazy index, made by hand. Hash the bytes, cut them by key, decode an entry when it is asked for. "Ready" is up to
 the first answer. A stall is the longest time between two answers, by the wall's clock, in a thread that asks without a
@@ -16,17 +20,19 @@ import hashlib
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import msgspec
+from jinja2 import Environment
 
 from bench.effort import Effort
 from bench.figures import Figure, Limit
-from bench.releases import ENVIRONMENT, key_of, load, release, requests
+from bench.releases import ENVIRONMENT, INTERACTION, key_of, load, release, requests, with_many_prompts
 from bench.timing import Pair, in_turns, once
-from controlplane.runtime import Pointer, Request, Snapshot, canonical, resolve
-from controlplane.runtime.acceptance import accept
+from controlplane.runtime import Pointer, Request, Snapshot, canonical, resolve, snapshot
+from controlplane.runtime.acceptance import Trust, accept
+from controlplane.runtime.entries import configuration_key
 
 Load = Callable[[bytes], object]
 
@@ -46,37 +52,73 @@ def run(effort: Effort) -> list[Figure]:
     """Measure."""
     data = release(effort.large)
     first = requests(load(effort.large), 1)[0]
-    ways = {
-        "Snapshot.load": _loading(first),
-        "accept": _accepting(data, first),
-    }
+    ways = _ways(data, first)
     least = _indexing(data, first)
-    found = [_ready(name, way, least, data, effort) for name, way in ways.items()]
+    slow = "accept, nothing known"
+    found = [
+        _ready(name, way, least, data, effort, limit=None if name == slow else _LIMIT)
+        for name, way in ways.items()
+    ]
     found += [_stall(name, way, least, data, effort) for name, way in ways.items()]
     found.append(_quiet(least, data, effort))
     for name, way in ways.items():
         found += _memory(name, way, least, data)
-    return found
+    return [*found, *_prompts(max(1, effort.large // 20))]
 
 
-def _loading(first: Request) -> Load:
-    def work(data: bytes) -> Snapshot:
-        found = Snapshot.load(data, release=1, environment=ENVIRONMENT)
-        resolve(found, first, now=_NOW)
-        return found
+def _ways(data: bytes, first: Request) -> dict[str, Load]:
+    current = accept(_pointer(_with_one_changed(data)), _with_one_changed(data))
+    pointer = _pointer(data)
 
-    return work
+    def loading(data: bytes) -> Snapshot:
+        return Snapshot.load(data, release=1, environment=ENVIRONMENT)
+
+    def asked(way: Callable[[bytes], Snapshot]) -> Load:
+        def work(data: bytes) -> Snapshot:
+            found = way(data)
+            resolve(found, first, now=_NOW)
+            return found
+
+        return work
+
+    return {
+        "Snapshot.load": asked(loading),
+        "accept, one entry differs": asked(lambda data: accept(pointer, data, current=current)),
+        "accept, accepted before": asked(lambda data: accept(pointer, data, trust=Trust.CHECKED)),
+        "accept, signed": asked(lambda data: accept(pointer, data, trust=Trust.SIGNED)),
+        "accept, nothing known": asked(lambda data: accept(pointer, data)),
+    }
 
 
-def _accepting(data: bytes, first: Request) -> Load:
-    pointer = Pointer(environment=ENVIRONMENT, release=1, sha256=canonical.digest(data), size=len(data))
+def _pointer(data: bytes) -> Pointer:
+    return Pointer(environment=ENVIRONMENT, release=1, sha256=canonical.digest(data), size=len(data))
 
-    def work(data: bytes) -> Snapshot:
-        found = accept(pointer, data)
-        resolve(found, first, now=_NOW)
-        return found
 
-    return work
+def _with_one_changed(data: bytes) -> bytes:
+    found = Snapshot.load(data, release=1, environment=ENVIRONMENT)
+    documents = found.documents()
+    documents[configuration_key(INTERACTION)]["variants"][1]["temperature"] = 0.25
+    return snapshot.build(documents, found.bodies())
+
+
+def _prompts(count: int) -> list[Figure]:
+    """Return what prompts cost, beside bare Jinja compiling the same: all of a first release, and one that is new."""
+    older, newer = with_many_prompts(count), with_many_prompts(count, changed=1)
+    current = accept(_pointer(older), older)
+    known = current.bodies()
+    new = [body for sha256, body in accept(_pointer(newer), newer).bodies().items() if sha256 not in known]
+    return [
+        _compiling(f"nothing known, {count} prompts", lambda: accept(_pointer(older), older), known.values()),
+        _compiling(
+            f"one of {count} prompts differs", lambda: accept(_pointer(newer), newer, current=current), new
+        ),
+    ]
+
+
+def _compiling(name: str, work: Callable[[], object], bodies: Iterable[str]) -> Figure:
+    bare = Environment()
+    here, floor = once(work), once(lambda: [bare.compile(body) for body in bodies])
+    return Figure(f"ready from bytes, accept, {name}", here / 1e6, "ms", floor / 1e6, here / floor)
 
 
 def _indexing(data: bytes, first: Request) -> Load:
@@ -93,9 +135,9 @@ def _indexing(data: bytes, first: Request) -> Load:
     return work
 
 
-def _ready(name: str, way: Load, least: Load, data: bytes, effort: Effort) -> Figure:
+def _ready(name: str, way: Load, least: Load, data: bytes, effort: Effort, *, limit: Limit | None) -> Figure:
     pair = in_turns(lambda: once(lambda: way(data)), lambda: once(lambda: least(data)), rounds=effort.loads)
-    return _figure(f"ready from bytes, {name}, {effort.large:,} configurations", pair)
+    return _figure(f"ready from bytes, {name}", pair, limit=limit)
 
 
 def _stall(name: str, way: Load, least: Load, data: bytes, effort: Effort) -> Figure:

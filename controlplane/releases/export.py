@@ -9,26 +9,28 @@ No database transaction is open while the store is asked.
 
 import enum
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.db import now, transaction
-from controlplane.releases import steps
+from controlplane.releases import cards, steps
 from controlplane.releases.history import get_release, latest_release, snapshot_from
 from controlplane.releases.models import Release, ReleaseEntry
-from controlplane.releases.saved import bodies_of, body_hashes, live_entries
+from controlplane.releases.saved import bodies_by_hash, body_hashes, documents_of, hashes_named, live_texts
 from controlplane.releases.steps import State, Step
 from controlplane.runtime import canonical
+from controlplane.runtime.entries import minimum_reader
 from controlplane.runtime.errors import StoreError
+from controlplane.runtime.lookup.cards import SHARED, seal, signed_with
+from controlplane.runtime.signing import Signer
 from controlplane.runtime.snapshot import SCHEMA, Snapshot
 from controlplane.runtime.stores import Pointer, ReleaseStore
-from controlplane.runtime.validate import validate
+from controlplane.runtime.validate import validate_raws
 
 _log = logging.getLogger(__name__)
-MINIMUM_READER = 1
 # Losing more than 30 % of the entries looks like an accident to a reader, unless the pointer says that it is meant. Every
 # release was reviewed and published by somebody, so here it is; readers may be some releases behind.
 _SHRINK_LIMIT = 0.7
@@ -60,13 +62,24 @@ class Job:
     data: bytes
     bodies: Mapping[str, str]
     documents: Mapping[str, bytes | None]
+    cards: Mapping[str, bytes | None]
+    """What look-up sources read, beside the entries that it is made from; see `cards.py`."""
     allow_shrink: bool
+    minimum_reader: int
 
 
-def reconcile(engine: Engine, store: ReleaseStore, environment: str, *, thorough: bool = False) -> Outcome:
+def reconcile(
+    engine: Engine,
+    store: ReleaseStore,
+    environment: str,
+    *,
+    thorough: bool = False,
+    signer: Signer | None = None,
+) -> Outcome:
     """Bring the store up to the environment's newest release. Raises what went wrong, after telling it on the release.
 
-    `thorough` also looks whether the live snapshot is still there and whole, and heals it if not.
+    `thorough` also looks whether the live snapshot is still there and whole, and heals it if not. `signer` signs the pointer;
+    one that is live already keeps the signature it has.
     """
     with transaction(engine) as session:
         latest = latest_release(session, environment)
@@ -83,9 +96,10 @@ def reconcile(engine: Engine, store: ReleaseStore, environment: str, *, thorough
         if not thorough or _is_whole(store, pointer):
             steps.settle(engine, environment, latest.number)
             return Outcome.CURRENT
-        _log.warning("%s: the live snapshot is missing or damaged; writing everything again", environment)
+        _log.warning("%s: the live release is not there as a whole; writing everything again", environment)
         known = None
-    return _export(engine, store, latest.environment, latest.number, since=known.number if known else None)
+    since = known.number if known else None
+    return _export(engine, store, latest.environment, latest.number, since=since, signer=signer)
 
 
 def _read_pointer(engine: Engine, store: ReleaseStore, latest: Release) -> Pointer | None:
@@ -117,38 +131,59 @@ def _stranger(pointer: Pointer, latest: Release, known: Release | None) -> str |
 
 
 def _is_whole(store: ReleaseStore, pointer: Pointer) -> bool:
+    """Say whether the snapshot is there, and cards are: a store filled by an older worker has none."""
     try:
         data = store.read_snapshot(pointer.environment, pointer.sha256, limit=pointer.size)
+        carded = store.read_entry(pointer.environment, SHARED, at=pointer.release) is not None
     except StoreError:
         return False
-    return canonical.digest(data) == pointer.sha256
+    return carded and canonical.digest(data) == pointer.sha256
 
 
 def _export(
-    engine: Engine, store: ReleaseStore, environment: str, number: int, *, since: int | None
+    engine: Engine,
+    store: ReleaseStore,
+    environment: str,
+    number: int,
+    *,
+    since: int | None,
+    signer: Signer | None,
 ) -> Outcome:
     with steps.told(engine, environment, number, Step.COMPARE) as detail:
+        carded = since is not None and _has_cards(store, environment, since, signer)
         with transaction(engine) as session:
-            job = prepare(session, environment, number, since=since)
+            job = prepare(session, environment, number, since=since, carded=carded, signer=signer)
         found = "the store is empty" if since is None else f"the store is at release {since}"
         detail["words"] = f"{found}; {_entries(job)} to write"
     with steps.told(engine, environment, number, Step.OBJECTS) as detail:
         detail["words"] = _write_objects(store, job)
     with steps.told(engine, environment, number, Step.ENTRIES) as detail:
-        store.write_entries(environment, number, job.documents)
+        _write_entries(store, job)
         detail["words"] = _entries(job)
     with steps.told(engine, environment, number, Step.CHECK) as detail:
         detail["words"] = _check(store, job)
-    return _move_pointer(engine, store, job)
+    return _move_pointer(engine, store, job, signer)
 
 
-def prepare(session: Session, environment: str, number: int, *, since: int | None) -> Job:
-    """Return all there is to write to bring a store from release `since` (None: from nothing) to this one."""
+def prepare(
+    session: Session,
+    environment: str,
+    number: int,
+    *,
+    since: int | None,
+    carded: bool,
+    signer: Signer | None = None,
+) -> Job:
+    """Return all there is to write to bring a store from release `since` (None: from nothing) to this one.
+
+    `carded` says whether the store has that release's cards, signed with this key; if not, all of them are written.
+    """
     release = get_release(session, environment, number)
-    live = live_entries(session, environment, at=number)
-    changed = list(live) if since is None else _changed(session, environment, number, since)
-    bodies = bodies_of(session, live)
-    written = {key: live[key] for key in changed if key in live}
+    texts = live_texts(session, environment, at=number)
+    touched = None if since is None else _touched(session, environment, number, since)
+    changed = sorted(texts if touched is None else {key for key, _ in touched})
+    bodies = bodies_by_hash(session, hashes_named(texts))
+    written = documents_of(texts, changed)
     most = session.scalar(
         select(func.max(Release.entry_count)).where(
             Release.environment == environment,
@@ -160,20 +195,53 @@ def prepare(session: Session, environment: str, number: int, *, since: int | Non
         environment=environment,
         number=number,
         sha256=release.snapshot_sha256,
-        data=snapshot_from(release, live, bodies),
+        data=snapshot_from(release, texts, bodies),
         bodies={sha256: bodies[sha256] for sha256 in body_hashes(written) if sha256 in bodies},
-        documents={key: canonical.dumps(live[key]) if key in live else None for key in changed},
+        documents={key: texts.get(key) for key in changed},
+        cards=_sealed(cards.cards(texts, touched if carded else None), environment, number, signer),
         allow_shrink=most is not None and release.entry_count < most * _SHRINK_LIMIT,
+        minimum_reader=minimum_reader(texts),
     )
 
 
-def _changed(session: Session, environment: str, number: int, since: int) -> Sequence[str]:
-    """Return the keys that came, changed or went after `since`, up to `number`."""
+def _touched(session: Session, environment: str, number: int, since: int) -> list[tuple[str, bytes]]:
+    """Return the keys that came, changed or went after `since`, up to `number`, with each document they had meanwhile."""
     touched = or_(
         ReleaseEntry.valid_from.between(since + 1, number), ReleaseEntry.valid_to.between(since + 1, number)
     )
-    query = select(ReleaseEntry.key).where(ReleaseEntry.environment == environment, touched)
-    return session.scalars(query.distinct().order_by(ReleaseEntry.key)).all()
+    query = select(ReleaseEntry.key, ReleaseEntry.document).where(
+        ReleaseEntry.environment == environment, touched
+    )
+    rows = session.execute(query.order_by(ReleaseEntry.key, ReleaseEntry.valid_from))
+    return [(key, document.encode()) for key, document in rows]
+
+
+def _sealed(
+    made: cards.Cards, environment: str, number: int, signer: Signer | None
+) -> dict[str, bytes | None]:
+    problems = cards.problems(made)
+    if problems:
+        raise NotReadableError(" ".join(problems.values()))
+    return {
+        key: None
+        if card is None
+        else seal(card, environment=environment, key=key, release=number, signer=signer)
+        for key, card in made.items()
+    }
+
+
+def _has_cards(store: ReleaseStore, environment: str, at: int, signer: Signer | None) -> bool:
+    """Say whether cards were written, and with this key: those of a store filled by an older worker are to be made."""
+    shared = store.read_entry(environment, SHARED, at=at)
+    return shared is not None and (signer is None or signed_with(shared) == signer.key_id)
+
+
+def _write_entries(store: ReleaseStore, job: Job) -> None:
+    """Write what changed; last the card that tells that all cards are there, or a kill in between would leave some out."""
+    first = {key: card for key, card in job.cards.items() if key != SHARED}
+    store.write_entries(job.environment, job.number, {**job.documents, **first})
+    if SHARED in job.cards:
+        store.write_entries(job.environment, job.number, {SHARED: job.cards[SHARED]})
 
 
 def _entries(job: Job) -> str:
@@ -194,32 +262,33 @@ def _check(store: ReleaseStore, job: Job) -> str:
     if data != job.data:
         raise NotReadableError("The snapshot is not read back as it was written.")
     snapshot = Snapshot.load(data, release=job.number, environment=job.environment)
-    problems = validate(snapshot.documents(), snapshot.bodies())
+    problems = validate_raws(snapshot.raws, snapshot.bodies())
     if problems:
         raise NotReadableError(
             "A service would refuse it: "
             + " ".join(f"{problem.key} {problem.field}: {problem.message}" for problem in problems[:5])
         )
-    for key in list(job.documents)[:_ENTRIES_READ_BACK]:
-        if store.read_entry(job.environment, key, at=job.number) != job.documents[key]:
+    written = [*job.documents.items()][:_ENTRIES_READ_BACK] + [*job.cards.items()][:_ENTRIES_READ_BACK]
+    for key, document in written:
+        if store.read_entry(job.environment, key, at=job.number) != document:
             raise NotReadableError(f"The entry {key} is not read back as it was written.")
     return f"{len(snapshot)} entries load and are valid"
 
 
-def _move_pointer(engine: Engine, store: ReleaseStore, job: Job) -> Outcome:
+def _move_pointer(engine: Engine, store: ReleaseStore, job: Job, signer: Signer | None) -> Outcome:
     pointer = Pointer(
         environment=job.environment,
         release=job.number,
         sha256=job.sha256,
         size=len(job.data),
         schema=SCHEMA,
-        minimum_reader=MINIMUM_READER,
+        minimum_reader=job.minimum_reader,
         published_at=now().isoformat().replace("+00:00", "Z"),
         allow_shrink=job.allow_shrink,
     )
     steps.begin(engine, job.environment, job.number, Step.POINTER)
     try:
-        moved = store.move_pointer(pointer)
+        moved = store.move_pointer(signer.sign(pointer) if signer else pointer)
     except Exception as problem:
         words = {"words": steps.problem_words(problem)}
         steps.finish(engine, job.environment, job.number, Step.POINTER, State.FAILED, words)

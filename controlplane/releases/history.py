@@ -6,10 +6,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.errors import NotFound
-from controlplane.releases.compose import Document, Entries
+from controlplane.releases.compose import Document
 from controlplane.releases.diff import EntryChange, diff
 from controlplane.releases.models import Release, ReleaseEntry
-from controlplane.releases.saved import bodies_of, live_entries
+from controlplane.releases.saved import bodies_by_hash, hashes_named, live_entries, live_texts
 from controlplane.runtime import canonical, snapshot
 
 _LARGEST = 2**31 - 1  # what the column holds; a longer number in an address is no release
@@ -62,16 +62,17 @@ def compare(session: Session, environment: str, older: int, newer: int) -> list[
 
 def snapshot_of(session: Session, environment: str, number: int) -> bytes:
     """Return the bytes of a release, made again from its entries; see `snapshot_from`."""
-    entries = live_entries(session, environment, at=number)
-    return snapshot_from(get_release(session, environment, number), entries, bodies_of(session, entries))
+    texts = live_texts(session, environment, at=number)
+    bodies = bodies_by_hash(session, hashes_named(texts))
+    return snapshot_from(get_release(session, environment, number), texts, bodies)
 
 
-def snapshot_from(release: Release, entries: Entries, bodies: Mapping[str, str]) -> bytes:
-    """Return the bytes of a release's entries; they always have the digest that its row names.
+def snapshot_from(release: Release, texts: Mapping[str, bytes], bodies: Mapping[str, str]) -> bytes:
+    """Return the bytes of a release's entries as they are kept; they always have the digest that its row names.
 
     Raises `ValueError` when they do not: then something was changed behind the database's back, and must not go out.
     """
-    data = snapshot.build(entries, bodies)
+    data = snapshot.assemble(texts, bodies)
     found = canonical.digest(data)
     if found != release.snapshot_sha256:
         raise ValueError(

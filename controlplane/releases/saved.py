@@ -4,7 +4,7 @@ The shares of a rollout and of a gate exist in the live entries only. So for a k
 every gate, what is saved *is* what is live; they are moved by rollouts, never by publishing what was saved.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,11 +35,16 @@ class Waiting:
 
 def live_entries(session: Session, environment: str, at: int | None = None) -> dict[str, Document]:
     """Return the live set of an environment, or what it was at release `at`; empty before the first release."""
+    return {key: _document(text) for key, text in live_texts(session, environment, at).items()}
+
+
+def live_texts(session: Session, environment: str, at: int | None = None) -> dict[str, bytes]:
+    """Return what `live_entries` does as it is kept: each document as canonical JSON."""
     query = select(ReleaseEntry.key, ReleaseEntry.document).where(
         ReleaseEntry.environment == environment, _valid(at)
     )
     rows = session.execute(query.order_by(ReleaseEntry.key))
-    return {key: _document(document) for key, document in rows}
+    return {key: document.encode() for key, document in rows}
 
 
 def live_entry(session: Session, environment: str, key: str, at: int | None = None) -> Document | None:
@@ -56,8 +61,13 @@ def live_entry(session: Session, environment: str, key: str, at: int | None = No
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def _document(text: str) -> Document:
+def _document(text: bytes | str) -> Document:
     return _decode(text)
+
+
+def documents_of(texts: Mapping[str, bytes], keys: Iterable[str]) -> dict[str, Document]:
+    """Return the documents of these keys, as far as there are any, decoded from what `live_texts` gave."""
+    return {key: _document(texts[key]) for key in keys if key in texts}
 
 
 def _valid(at: int | None) -> Any:
@@ -93,9 +103,7 @@ def waiting(session: Session, environment: str) -> list[Waiting]:
 
 def bodies_of(session: Session, documents_by_key: Entries) -> dict[str, str]:
     """Return the bodies of all prompt texts that these entries name, by hash; one that does not exist is left out."""
-    wanted = sorted(set(body_hashes(documents_by_key)))
-    query = select(PromptVersion.sha256, PromptVersion.body).where(PromptVersion.sha256.in_(wanted))
-    return dict(session.execute(query).all())
+    return bodies_by_hash(session, body_hashes(documents_by_key))
 
 
 def body_hashes(documents_by_key: Entries) -> Iterator[str]:
@@ -107,6 +115,21 @@ def body_hashes(documents_by_key: Entries) -> Iterator[str]:
         if kind == "configuration":
             named = [variant.get("prompt") or {} for variant in document.get("variants") or []]
         yield from (item["sha256"] for item in named if item.get("sha256"))
+
+
+def hashes_named(texts: Mapping[str, bytes]) -> set[str]:
+    """Return the hashes of the prompt texts that these live documents name; most name none, and are not decoded."""
+    return set(
+        body_hashes(documents_of(texts, (key for key, text in texts.items() if b'"sha256":"' in text)))
+    )
+
+
+def bodies_by_hash(session: Session, hashes: Iterable[str]) -> dict[str, str]:
+    """Return prompt texts by their hash; one that does not exist is left out."""
+    query = select(PromptVersion.sha256, PromptVersion.body).where(
+        PromptVersion.sha256.in_(sorted(set(hashes)))
+    )
+    return dict(session.execute(query).all())
 
 
 def _registry_entries(session: Session, live: Entries) -> Iterator[tuple[str, Document]]:

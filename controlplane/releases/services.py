@@ -17,14 +17,15 @@ from controlplane.audit import services as audit
 from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry.models import Environment
-from controlplane.releases import words
+from controlplane.releases import cards, words
 from controlplane.releases.compose import Document, Entries, compose
+from controlplane.releases.content import Content, Live, live_content
 from controlplane.releases.diff import EntryChange, diff, digest_of
 from controlplane.releases.history import get_release
 from controlplane.releases.models import Release, ReleaseEntry
-from controlplane.releases.saved import bodies_of, live_entries, saved_entries
-from controlplane.runtime import canonical, snapshot
-from controlplane.runtime.validate import validate
+from controlplane.releases.saved import documents_of, live_entries, saved_entries
+from controlplane.runtime import canonical
+from controlplane.runtime.validate import Problem
 
 CHANNEL = "controlplane_release"
 REASON_LENGTH = range(10, 501)
@@ -208,20 +209,18 @@ def _publish(
 ) -> Release:
     actor.require(Role.PUBLISHER)
     counter = lock_environment(session, environment)
-    live = live_entries(session, environment)
     chosen = sorted(set(keys))
     _refuse_moved(session, environment, chosen, base)
-    composed = compose(live, source, chosen)
-    changes = diff(live, composed)
-    bodies = bodies_of(session, composed)
-    reason = _checked(changes, composed, bodies, reason=reason, protected=counter.protected)
-    release = _new_release(
-        counter, composed, bodies, summary=words.release_sentence(changes), source_name=source_name
-    )
+    live = live_content(session, environment)
+    before = documents_of(live.content.texts, chosen)
+    changes = diff(before, compose(before, source, chosen))
+    after, unwritten = live.content.changed(session, changes)
+    reason = _checked(changes, after, live, unwritten, reason=reason, protected=counter.protected)
+    release = _new_release(counter, after, summary=words.release_sentence(changes), source_name=source_name)
     release.reason, release.author_id, release.author_name = reason, actor.id, actor.name
     session.add(release)
     session.flush()
-    _move_entries(session, release, changes)
+    _move_entries(session, release, changes, after)
     _record(session, release, changes, actor=actor, told=told)
     # Delivered when, and only if, the transaction commits; the worker's clock makes up for a lost one.
     session.execute(select(func.pg_notify(CHANNEL, environment)))
@@ -250,8 +249,9 @@ def _refuse_moved(session: Session, environment: str, keys: Sequence[str], base:
 
 def _checked(
     changes: Sequence[EntryChange],
-    composed: Entries,
-    bodies: Mapping[str, str],
+    after: Content,
+    live: Live,
+    unwritten: Sequence[Problem],
     *,
     reason: str,
     protected: bool,
@@ -264,10 +264,12 @@ def _checked(
         errors["reason"] = problem
     if not changes:
         errors["entries"] = "Nothing would change: what you chose is live already."
-    elif not composed:
+    elif not after.texts and not unwritten:
         errors["entries"] = "Nothing would be left: an environment cannot be emptied."
     else:
-        errors |= _problems(composed, bodies)
+        errors |= _in_words([*unwritten, *after.problems(after=live)])
+    if not errors:
+        errors |= cards.too_large(after.texts, [change.key for change in changes])
     if errors:
         raise Refused(errors)
     return reason
@@ -283,10 +285,10 @@ def reason_problem(reason: str, *, protected: bool) -> str | None:
     return None
 
 
-def _problems(composed: Entries, bodies: Mapping[str, str]) -> dict[str, str]:
-    """Return all problems of what would become live; the same check runs in the worker and in every reader."""
+def _in_words(problems: Iterable[Problem]) -> dict[str, str]:
+    """Return problems of what would become live by their place; the same check runs in the worker and in every reader."""
     errors: dict[str, str] = {}
-    for problem in validate(composed, bodies):
+    for problem in problems:
         place = f"{problem.key} {problem.field}".strip()
         message = f"{words.entry_name(problem.key)}: {problem.message}" if problem.key else problem.message
         errors[place] = f"{errors[place]} {message}" if place in errors else message
@@ -295,14 +297,12 @@ def _problems(composed: Entries, bodies: Mapping[str, str]) -> dict[str, str]:
 
 def _new_release(
     counter: Environment,
-    composed: Entries,
-    bodies: Mapping[str, str],
+    after: Content,
     *,
     summary: str,
     source_name: str,
 ) -> Release:
     """Take the next number. The row is locked, so no two releases share one, and a rolled back transaction leaves no gap."""
-    data = snapshot.build(composed, bodies)
     number = counter.next_release
     counter.next_release = number + 1
     return Release(
@@ -311,13 +311,13 @@ def _new_release(
         source=source_name,
         summary=summary,
         created_at=now(),
-        snapshot_sha256=canonical.digest(data),
-        snapshot_size=len(data),
-        entry_count=len(composed),
+        snapshot_sha256=after.sha256,
+        snapshot_size=len(after.data),
+        entry_count=len(after.texts),
     )
 
 
-def _move_entries(session: Session, release: Release, changes: Sequence[EntryChange]) -> None:
+def _move_entries(session: Session, release: Release, changes: Sequence[EntryChange], after: Content) -> None:
     """Write the delta: the changed keys' live rows end with this release, their new documents begin with it."""
     ended = [change.key for change in changes if change.before is not None]
     session.execute(
@@ -331,13 +331,12 @@ def _move_entries(session: Session, release: Release, changes: Sequence[EntryCha
         .execution_options(synchronize_session=False)
     )
     session.add_all(
-        _entry(release, change.key, change.after) for change in changes if change.after is not None
+        _entry(release, change.key, after.texts[change.key]) for change in changes if change.after is not None
     )
     session.flush()
 
 
-def _entry(release: Release, key: str, document: Document) -> ReleaseEntry:
-    data = canonical.dumps(document)
+def _entry(release: Release, key: str, data: bytes) -> ReleaseEntry:
     return ReleaseEntry(
         environment=release.environment,
         key=key,

@@ -23,6 +23,7 @@ from controlplane.db import make_engine, transaction
 from controlplane.registry.models import Environment
 from controlplane.releases.export import Outcome, reconcile
 from controlplane.releases.services import CHANNEL
+from controlplane.runtime.signing import Signer, SigningKeyError
 from controlplane.runtime.stores import ReleaseStore
 from controlplane.runtime.stores.build import store_from_environment
 
@@ -61,6 +62,7 @@ class Worker:
     store: ReleaseStore
     prepare: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
+    signer: Signer | None = None
     _turns: dict[str, _Turn] = field(default_factory=dict)
     _prepared: bool = False
 
@@ -91,7 +93,7 @@ class Worker:
                 self.prepare()
                 self._prepared = True
             thorough = turn.thorough_due <= self.clock()
-            outcome = reconcile(self.engine, self.store, environment, thorough=thorough)
+            outcome = reconcile(self.engine, self.store, environment, thorough=thorough, signer=self.signer)
         except DBAPIError:
             raise  # without the database there is nothing to reconcile with, for any environment
         except Exception as problem:  # whatever it is: it is told on the release, and tried again
@@ -139,13 +141,17 @@ def main() -> None:
     signal.signal(signal.SIGINT, _end)
     try:
         settings = Settings.from_environment(os.environ)
-    except SettingsError as problem:
+        signer = Signer.from_environment(os.environ)
+    except (SettingsError, SigningKeyError) as problem:
         sys.exit(str(problem))
     if settings.database_url is None:
         sys.exit("DATABASE_URL is not set: start everything with ./run, or point it at a Postgres.")
     store = store_from_environment(os.environ)
     worker = Worker(
-        make_engine(settings.database_url, pool_size=2), store, prepare=getattr(store, "ensure", lambda: None)
+        make_engine(settings.database_url, pool_size=2),
+        store,
+        prepare=getattr(store, "ensure", lambda: None),
+        signer=signer,
     )
     run(worker, settings.database_url, ready=lambda: print("ready", flush=True))
 

@@ -9,7 +9,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 _EXACT = 2**53
 _LARGEST = 2**63
@@ -31,6 +33,37 @@ def loads(data: bytes | str) -> Any:
         return json.loads(data, object_pairs_hook=_unique, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _plain_float(text: str) -> float:
+    number = float(text)
+    if repr(number) != text or number.is_integer():
+        raise ValueError("this float may have another spelling")
+    return number
+
+
+_read: Final = msgspec.json.Decoder(float_hook=_plain_float).decode
+_write: Final = msgspec.json.Encoder(order="sorted").encode
+_TO_ZEROS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG: Final = b"0" * 19
+
+
+def is_canonical(data: bytes) -> bool:
+    """Say whether `dumps` could have written these bytes; raises `ValueError` when they cannot be read at all.
+
+    Ten times as fast as `dumps(loads(data)) == data`, which decides only where the fast encoder may not agree with `dumps`:
+    floats with an exponent, 19 digits in a row (perhaps more than 64 bits), so many brackets that they may nest too deeply.
+    """
+    try:
+        if (
+            _write(_read(data)) == data
+            and _LONG not in data.translate(_TO_ZEROS)
+            and data.count(b"{") + data.count(b"[") < _MAX_DEPTH
+        ):
+            return True
+    except (ValueError, RecursionError):
+        pass  # the strict reader says what is wrong, if anything is
+    return dumps(loads(data)) == data
 
 
 def digest(data: bytes) -> str:

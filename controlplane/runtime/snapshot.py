@@ -18,10 +18,19 @@ from controlplane.runtime.entries import Configuration, Gate, Interaction, Model
 from controlplane.runtime.errors import SnapshotRefused, TemplateNotFoundError
 
 SCHEMA: Final = 1
-# A reader takes twice what a publisher may make (`validate.MAX_SNAPSHOT_BYTES`), so that raising the one needs no
-# haste with the other.
+# Twice what may be published (`validate.PUBLISH`), so that raising the one needs no haste with the other.
 READ_LIMIT: Final = 64 * 1024 * 1024
 
+
+class _Outer(msgspec.Struct):
+    """The bytes of a snapshot cut by key, in one pass."""
+
+    entries: dict[str, msgspec.Raw]
+    prompts: dict[str, msgspec.Raw]
+    schema: int
+
+
+_CUT: Final = msgspec.json.Decoder(_Outer)
 _OUTER: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 _NUMBER: Final = msgspec.json.Decoder(int)
@@ -40,16 +49,23 @@ class Snapshot:
         "_derived",
         "_documents",
         "_texts",
+        "accepted",
         "environment",
         "release",
         "sha256",
         "size",
+        "tables",
     )
 
     environment: str
     release: int
     sha256: str
     size: int
+    accepted: bool
+    """Whether it was checked as a whole and found right. Only `acceptance` sets it, and only once, from False to True."""
+
+    tables: dict[str, Any]
+    """What the resolver worked out, by interaction. It alone reads and writes here: see `runtime/tables.py`."""
 
     def __init__(
         self,
@@ -59,34 +75,39 @@ class Snapshot:
         data: bytes,
         environment: str,
         release: int,
+        sha256: str | None = None,
     ) -> None:
         self.environment = environment
         self.release = release
-        self.sha256 = canonical.digest(data)
+        self.sha256 = sha256 or canonical.digest(data)
         self.size = len(data)
+        self.accepted = False
         self._documents = documents
         self._bodies = bodies
         self._decoded: dict[str, entries.Entry] = {}
         self._texts: dict[str, str] = {}
         self._derived: dict[object, Any] = {}
+        self.tables = {}
 
     @classmethod
-    def load(cls, data: bytes, *, release: int, environment: str, limit: int = READ_LIMIT) -> "Snapshot":
+    def load(
+        cls,
+        data: bytes,
+        *,
+        release: int,
+        environment: str,
+        limit: int = READ_LIMIT,
+        sha256: str | None = None,
+    ) -> "Snapshot":
         """Return the snapshot in these bytes; raises `SnapshotRefused` and nothing else, whatever the bytes are.
 
-        The outer shape is checked here, each entry when first used. Who loads bytes that he did not build himself also
-        runs `validate` on `documents()` and `bodies()` before serving them.
+        The outer shape is checked here, each entry when first used. Who loads bytes that he did not build himself comes
+        through `acceptance.accept`. `sha256` spares the hashing to who has hashed the bytes already.
         """
         if len(data) > limit:
             raise SnapshotRefused(f"{len(data):,} bytes are more than the limit of {limit:,}")
-        outer = _slices(data, "the snapshot")
-        missing = {"schema", "entries", "prompts"} - outer.keys()
-        if missing:
-            raise SnapshotRefused(f"not a snapshot: it has no {' and no '.join(sorted(missing))}")
-        _check_schema(outer["schema"])
-        documents = _slices(bytes(outer["entries"]), "entries")
-        bodies = _slices(bytes(outer["prompts"]), "prompts")
-        return cls(documents, bodies, data=data, environment=environment, release=release)
+        documents, bodies = _cut(data) or _cut_slowly(data)
+        return cls(documents, bodies, data=data, environment=environment, release=release, sha256=sha256)
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -104,13 +125,18 @@ class Snapshot:
         """Return the keys of all entries, sorted."""
         return self._documents.keys()
 
+    @property
+    def raws(self) -> Mapping[str, msgspec.Raw]:
+        """The bytes of all entries by key, sorted."""
+        return self._documents
+
     def raw(self, key: str) -> bytes:
         """Return an entry's document as its bytes; raises `KeyError` for an unknown key."""
         return bytes(self._documents[key])
 
     def document(self, key: str) -> dict[str, Any]:
         """Return an entry's document as plain data; raises `KeyError` for an unknown key."""
-        return _object(key, self.raw(key))
+        return _plain(key, self.raw(key))
 
     def documents(self) -> dict[str, dict[str, Any]]:
         """Return all documents as plain data; raises `SnapshotRefused` when one cannot be read."""
@@ -181,6 +207,9 @@ class Snapshot:
         return found
 
 
+Slices = dict[str, msgspec.Raw]
+
+
 def build(documents: Mapping[str, Mapping[str, Any]], bodies: Mapping[str, str]) -> bytes:
     """Return the bytes of a snapshot; raises `ValueError` for data that no snapshot can hold.
 
@@ -192,7 +221,84 @@ def build(documents: Mapping[str, Mapping[str, Any]], bodies: Mapping[str, str])
     return canonical.dumps({"schema": SCHEMA, "entries": documents, "prompts": bodies})
 
 
-def _slices(data: bytes, what: str) -> dict[str, msgspec.Raw]:
+def assemble(documents: Mapping[str, bytes], bodies: Mapping[str, str]) -> bytes:
+    """Return what `build` does, of documents that are written in canonical form already."""
+    return b"".join(
+        (
+            b'{"entries":',
+            _object(documents),
+            b',"prompts":',
+            _object({sha256: _ENCODER.encode(body) for sha256, body in bodies.items()}),
+            b',"schema":%d}' % SCHEMA,
+        )
+    )
+
+
+def size_of(documents: Mapping[str, bytes | msgspec.Raw], bodies: Mapping[str, str]) -> int:
+    """Return how many bytes a snapshot of these documents, in canonical form already, and bodies has."""
+    return _size(documents, {sha256: _spelled(body) for sha256, body in bodies.items()})
+
+
+def _spelled(body: str) -> bytes:
+    try:
+        return _ENCODER.encode(body)
+    except UnicodeEncodeError:  # no snapshot can hold it; how large it would be does not matter
+        return body.encode(errors="replace")
+
+
+def _object(members: Mapping[str, bytes]) -> bytes:
+    return b"{%s}" % b",".join(b"%s:%s" % (_ENCODER.encode(key), members[key]) for key in sorted(members))
+
+
+def _size(documents: Mapping[str, bytes | msgspec.Raw], bodies: Mapping[str, bytes | msgspec.Raw]) -> int:
+    return _FRAME + _object_size(documents) + _object_size(bodies)
+
+
+def _object_size(members: Mapping[str, bytes | msgspec.Raw]) -> int:
+    # The keys as a list have the same marks as in the object, but for a colon behind each.
+    return len(_ENCODER.encode(list(members))) + len(members) + sum(map(len, members.values()))
+
+
+_FRAME: Final = len(b'{"entries":,"prompts":,"schema":%d}' % SCHEMA)
+
+
+def _cut(data: bytes) -> tuple[Slices, Slices] | None:
+    """Cut a snapshot by key in one pass; None when its outer form is not to the byte what `build` writes.
+
+    No bytes are copied to find that out. What is decoded is never longer than the bytes it was decoded from, so it has
+    their length only when there was nothing else in them: no spaces, no key twice, no longer spelling, no other field.
+    """
+    try:
+        outer = _CUT.decode(data)
+    except (ValueError, RecursionError, MemoryError):
+        return None
+    right = (
+        data.startswith(b'{"entries":')
+        and data.endswith(b',"schema":%d}' % SCHEMA)
+        and _size(outer.entries, outer.prompts) == len(data)
+        and _in_order(outer.entries)
+        and _in_order(outer.prompts)
+    )
+    return (outer.entries, outer.prompts) if right else None
+
+
+def _in_order(members: Slices) -> bool:
+    keys = list(members)
+    # A control character has two spellings of one length, \u000b and \u000B.
+    return keys == sorted(keys) and b"\\u" not in _ENCODER.encode(keys)
+
+
+def _cut_slowly(data: bytes) -> tuple[Slices, Slices]:
+    """Cut a snapshot by key, saying what is wrong with it. Members that this reader does not know are passed over."""
+    outer = _slices(data, "the snapshot")
+    missing = {"schema", "entries", "prompts"} - outer.keys()
+    if missing:
+        raise SnapshotRefused(f"not a snapshot: it has no {' and no '.join(sorted(missing))}")
+    _check_schema(outer["schema"])
+    return _slices(bytes(outer["entries"]), "entries"), _slices(bytes(outer["prompts"]), "prompts")
+
+
+def _slices(data: bytes, what: str) -> Slices:
     """Cut an object's bytes by key without decoding what is inside.
 
     Writing the slices again must give the same bytes: a key that stood there twice, other spacing or another order would
@@ -216,7 +322,7 @@ def _check_schema(data: msgspec.Raw) -> None:
         raise SnapshotRefused(f"schema {schema} is not known to this reader, which knows schema {SCHEMA}")
 
 
-def _object(key: str, data: bytes) -> dict[str, Any]:
+def _plain(key: str, data: bytes) -> dict[str, Any]:
     try:
         found = canonical.loads(data)
     except ValueError as error:

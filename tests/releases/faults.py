@@ -62,3 +62,15 @@ class FaultyStore:
     def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
         self._around("read_entry")
         return self.inner.read_entry(environment, key, at=at)
+
+    def read_switches(self, environment: str) -> bytes | None:
+        return self.inner.read_switches(environment)
+
+    def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
+        return self.inner.write_switches(environment, data, version=version)
+
+    def write_heartbeat(self, environment: str, process: str, data: bytes, *, seconds: int) -> None:
+        self.inner.write_heartbeat(environment, process, data, seconds=seconds)
+
+    def read_heartbeats(self, environment: str) -> dict[str, bytes]:
+        return self.inner.read_heartbeats(environment)

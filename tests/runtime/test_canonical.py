@@ -46,6 +46,49 @@ def test_values_that_are_equal_have_equal_bytes(one: object, other: object) -> N
     assert canonical.dumps(one) == canonical.dumps(other)
 
 
+@given(json_data)
+def test_what_is_written_is_canonical(value: object) -> None:
+    assert canonical.is_canonical(canonical.dumps(value))
+
+
+@given(json_data, st.data())
+def test_the_fast_check_says_what_reading_and_writing_again_says(value: object, data: st.DataObject) -> None:
+    spelled = data.draw(st.sampled_from([canonical.dumps(value), json.dumps(value).encode()]))
+    place = data.draw(st.integers(0, len(spelled)))
+    changed = (
+        spelled[:place] + data.draw(st.sampled_from([b"", b" ", b"0", b".0", b"e1", b"-"])) + spelled[place:]
+    )
+    try:
+        wanted = canonical.dumps(canonical.loads(changed)) == changed
+    except ValueError:
+        with pytest.raises(ValueError, match=r".+"):
+            canonical.is_canonical(changed)
+    else:
+        assert canonical.is_canonical(changed) == wanted
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (b'{"a":0.1,"b":[1]}', True), (b"1e-07", True), (b"1e-7", False), (b"1e+16", True), (b"1e16", False), (b"1.0", False),
+        (b"-0", False), (b"-0.0", False), (b'"\\u0061"', False), (b'"\\u000B"', False), (b'"\\/"', False), (b" 1", False),
+        (b'{"b":1,"a":1}', False), (b"9223372036854775807", True), (b'"12345678901234567890"', True), (b"0.30000000000000004", True),
+        (b"[" * 59 + b"]" * 59, True), ('"ü\x7f"'.encode(), True),
+    ],
+)  # fmt: skip
+def test_bytes_are_canonical_or_not(data: bytes, wanted: bool) -> None:
+    assert canonical.is_canonical(data) is wanted
+
+
+@pytest.mark.parametrize(
+    "data", [b"9223372036854775808", b"1" * 5000, b"1e400", b"[" * 61 + b"]" * 61, b"[" * 9_999, b'{"a":1,"a":1}', b'"\\ud800"', b"NaN", b"\xff", b""],
+    ids=lambda data: ascii(data[:20]),
+)  # fmt: skip
+def test_bytes_that_hold_what_no_document_may_hold_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        canonical.is_canonical(data)
+
+
 def test_true_is_not_one() -> None:
     assert canonical.dumps(True) != canonical.dumps(1)
 

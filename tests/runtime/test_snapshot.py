@@ -40,6 +40,47 @@ def test_the_order_of_building_does_not_show(entry_map: EntryMap, random: Random
     )
 
 
+@given(entry_maps())
+def test_documents_that_are_written_already_give_the_same_bytes(entry_map: EntryMap) -> None:
+    texts = {key: canonical.dumps(document) for key, document in reversed(entry_map.documents.items())}
+    data = snapshot.build(*entry_map)
+    assert snapshot.assemble(texts, entry_map.bodies) == data
+    assert snapshot.size_of(texts, entry_map.bodies) == len(data)
+
+
+@given(st.dictionaries(st.text(), st.text(), max_size=6), st.dictionaries(st.text(), st.text(), max_size=3))
+def test_any_text_is_spelled_in_one_way(documents: dict[str, str], bodies: dict[str, str]) -> None:
+    data = canonical.dumps({"entries": documents, "prompts": bodies, "schema": 1})
+    texts = {key: canonical.dumps(text) for key, text in documents.items()}
+    assert snapshot.assemble(texts, bodies) == data
+    loaded = load(data)
+    assert [*loaded.keys()] == sorted(documents)
+    assert {key: loaded.raw(key) for key in loaded.raws} == texts
+
+
+TOKENS = [
+    "{", '"entries"', ":", "{", '"tier/a"', ":", '{"name":"A","rank":1}', ",", '"tier/b"', ":", "{}", "}", ",",
+    '"prompts"', ":", "{", '"a"', ":", '"x"', "}", ",", '"schema"', ":", "1", "}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", [" ", "\n", ",", '"tier/a":{},', '"tier/b":1,', "{", "0"])
+def test_whatever_else_stands_between_the_members_is_refused(extra: str) -> None:
+    assert len(load("".join(TOKENS).encode())) == 2
+    for place in range(len(TOKENS) + 1):
+        with pytest.raises(SnapshotRefused, match=r".+"):
+            load("".join([*TOKENS[:place], extra, *TOKENS[place:]]).encode())
+
+
+def test_a_hash_that_is_known_is_not_worked_out_again() -> None:
+    assert Snapshot.load(GOOD, release=1, environment="e", sha256="0" * 64).sha256 == "0" * 64
+
+
+def test_a_member_that_this_reader_does_not_know_is_passed_over() -> None:
+    data = wrapped('{"tier/a":{"name":"A","rank":1}}').replace(b',"schema":1}', b',"schema":1,"xtra":[]}')
+    assert [*load(data).keys()] == ["tier/a"]
+
+
 def test_the_bytes_of_a_release_are_frozen() -> None:
     data = snapshot.build({"tier/a": {"rank": 1.0, "name": "Größe"}}, {SHA: BODY})
     assert (
@@ -111,8 +152,11 @@ GOOD = snapshot.build({"tier/a": {"name": "A", "rank": 1}}, {SHA: BODY})
         wrapped('{"tier/a":NaN}'), wrapped('{"tier/a":Infinity}'), wrapped("NaN"),
         wrapped('{"tier/a":1,"tier/a":1}'), wrapped('{"tier/b":1,"tier/a":1}'), wrapped(prompts='{"a":"","a":""}'),
         b'{"entries":{},"entries":{},"prompts":{},"schema":1}', b'{"schema":1,"prompts":{},"entries":{}}',
+        b'{"prompts":{},"entries":{},"schema":1}', b'{"entries":{},"schema":1,"prompts":{}}',
         wrapped('{"tier/a":' + "[" * 10_000 + "]" * 10_000 + "}"), b"[" * 1_000_000, b'{"a":' * 10_000,
         wrapped('{"\\ud800":1}'), wrapped('{"tier/a":{"name":"\\ud800"}}'), wrapped('{"tier/\\u0061":1}'),
+        wrapped('{"a\\u000B":1}'), wrapped('{"a\\u001F":1}'), wrapped('{"a\\u000a":1}'), wrapped('{"a\\/b":1}'), wrapped(prompts='{"a\\u000B":""}'),
+        wrapped(schema="1.0"), wrapped(schema="01"), wrapped(schema="-1"), wrapped(schema="1" * 400),
     ],
     ids=lambda data: ascii(data[:40]),
 )  # fmt: skip

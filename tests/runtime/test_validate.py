@@ -9,7 +9,7 @@ from controlplane.runtime import Request, Snapshot, canonical, entries, resolve,
 from controlplane.runtime.errors import ConfigurationNotFoundError
 from controlplane.runtime.renderer import compile_prompt, render
 from controlplane.runtime.snapshot import READ_LIMIT
-from controlplane.runtime.validate import MAX_ENTRY_BYTES, MAX_SNAPSHOT_BYTES
+from controlplane.runtime.validate import PUBLISH
 from tests.runtime import releases
 from tests.runtime.releases import Documents
 from tests.runtime.strategies import EntryMap, entry_maps
@@ -119,7 +119,7 @@ CASES: list[tuple[Change, str, str, str]] = [
     (lambda d: d.update({"tier/default": {"name": "D", "rank": 1}}), "tier/default", "", "cannot be called default"),
     (lambda d: d.update({"tier/nan": {"name": "D", "rank": float("nan")}}), "tier/nan", "", "not plain data"),
     (lambda d: d.update({"tier/list": []}), "tier/list", "", "an object is needed"),  # type: ignore[dict-item]
-    (lambda d: d["tier/free"].update(name="x" * MAX_ENTRY_BYTES), "tier/free", "", "more than the 131,072 that one entry may have"),
+    (lambda d: d["tier/free"].update(name="x" * PUBLISH.entry_bytes), "tier/free", "", "more than the 131,072 that one entry may have"),
 ]  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_a_body_under_a_hash_that_is_not_its_own_is_told() -> None:
 def test_the_ceilings_are_lower_for_publishing_than_for_reading() -> None:
     documents = {f"tier/t{number}": {"name": "x" * 120_000, "rank": number} for number in range(300)}
     assert [(key, field) for key, field, _ in found(documents, {})] == [("", "")]
-    assert MAX_SNAPSHOT_BYTES * 2 == READ_LIMIT
+    assert PUBLISH.snapshot_bytes * 2 == READ_LIMIT
 
 
 def fields_of(documents: Documents) -> list[tuple[str, int | None, str]]:
