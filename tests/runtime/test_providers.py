@@ -1,202 +1,54 @@
+"""What providers have in common: the request, the echo, who is set up, and what a refusal means."""
+
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from controlplane.runtime.providers import (
-    ContentFilteredError,
-    ContextTooLongError,
-    Message,
-    ProviderAuthenticationError,
-    ProviderBadRequestError,
-    ProviderError,
+    ProviderDescription,
     ProviderManager,
     ProviderNotConfiguredError,
     ProviderRateLimitedError,
-    ProviderRequest,
-    ProviderTimeoutError,
-    ProviderUnavailableError,
+    StreamPart,
+    in_one_part,
 )
-from controlplane.runtime.providers.bedrock import BedrockProvider
 from controlplane.runtime.providers.echo import EchoProvider
+from controlplane.runtime.providers.failures import failure, retry_after
+from controlplane.runtime.providers.openai import OpenAIProvider
+from tests.runtime.fakes.asking import REQUEST, TURNS, ask
 
-REQUEST = ProviderRequest(
-    model_id="vendor.model-1:0",
-    system="Be brief.",
-    messages=(Message("user", "Grüß Gott"), Message("assistant", "Servus"), Message("user", "Wie geht's?")),
-    temperature=0.3,
-    max_tokens=50,
-    top_p=0.9,
-    presence_penalty=0.5,
-)
-ANSWER = {
-    "output": {"message": {"role": "assistant", "content": [{"text": "Gut, "}, {"text": "danke."}]}},
-    "stopReason": "end_turn",
-    "usage": {"inputTokens": 21, "outputTokens": 4, "totalTokens": 25},
-    "metrics": {"latencyMs": 12},
-}
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+LIVE = {"CONTROLPLANE_PROVIDERS": "live"}
 
 
-class Converse(ThreadingHTTPServer):
-    """The service as it looks from the network: answers what it is told to, and remembers what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), ConverseHandler)
-        self.answers: list[tuple[int, str, Any]] = []
-        self.asked: list[tuple[str, Any]] = []
-        self.hold = threading.Event()
-        self.hold.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class ConverseHandler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server = self.server
-        assert isinstance(server, Converse)
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        server.asked.append((self.path, json.loads(content)))
-        server.hold.wait(30)
-        status, error, answer = server.answers.pop(0) if server.answers else (200, "", ANSWER)
-        body = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if error:
-            self.send_header("x-amzn-ErrorType", error)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
-        pass
-
-
-@pytest.fixture
-def converse(monkeypatch: pytest.MonkeyPatch) -> Iterator[Converse]:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with Converse() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.hold.set()
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def bedrock(converse: Converse) -> BedrockProvider:
-    return BedrockProvider(region="eu-central-1", endpoint_url=converse.url)
-
-
-async def test_bedrock_is_asked_exactly_what_the_request_says(
-    converse: Converse, bedrock: BedrockProvider
-) -> None:
-    response = await bedrock.generate(REQUEST)
-    ((path, body),) = converse.asked
-    assert path == "/model/vendor.model-1%3A0/converse"
-    assert body == {
-        "system": [{"text": "Be brief."}],
-        "messages": [
-            {"role": "user", "content": [{"text": "Grüß Gott"}]},
-            {"role": "assistant", "content": [{"text": "Servus"}]},
-            {"role": "user", "content": [{"text": "Wie geht's?"}]},
-        ],
-        "inferenceConfig": {"temperature": 0.3, "maxTokens": 50, "topP": 0.9},
-    }
-    assert response.text == "Gut, danke."
-    assert (response.input_tokens, response.output_tokens, response.finish_reason) == (21, 4, "end_turn")
-    assert (response.provider, response.model_id) == ("bedrock", "vendor.model-1:0")
-    assert response.dropped_parameters == ("presence_penalty",)
-
-
-async def test_what_is_not_set_is_not_sent(converse: Converse, bedrock: BedrockProvider) -> None:
-    await bedrock.generate(ProviderRequest(model_id="m", messages=(Message("user", "Hi"),)))
-    assert converse.asked[0][1] == {"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
-
-
-@pytest.mark.parametrize(
-    ("status", "error", "message", "expected"),
-    [
-        (403, "AccessDeniedException", "no", ProviderAuthenticationError),
-        (403, "UnrecognizedClientException", "who?", ProviderAuthenticationError),
-        (429, "ThrottlingException", "slow down", ProviderRateLimitedError),
-        (408, "ModelTimeoutException", "late", ProviderTimeoutError),
-        (500, "InternalServerException", "oops", ProviderUnavailableError),
-        (503, "ServiceUnavailableException", "busy", ProviderUnavailableError),
-        (502, "SomethingNew", "?", ProviderUnavailableError),
-        (429, "ModelNotReadyException", "warming up", ProviderUnavailableError),
-        (400, "ValidationException", "Input is too long for requested model.", ContextTooLongError),
-        (400, "ValidationException", "temperature must be at most 1", ProviderBadRequestError),
-        (404, "ResourceNotFoundException", "no such model", ProviderBadRequestError),
-    ],
-)
-async def test_each_failure_of_bedrock_has_its_type(
-    converse: Converse,
-    bedrock: BedrockProvider,
-    status: int,
-    error: str,
-    message: str,
-    expected: type[ProviderError],
-) -> None:
-    converse.answers.append((status, error, {"message": message}))
-    with pytest.raises(expected) as caught:
-        await bedrock.generate(REQUEST)
-    assert type(caught.value) is expected
-    assert message in str(caught.value)
-    assert caught.value.model_id == "vendor.model-1:0"
-    assert len(converse.asked) == 1, "retries are the service's business"
-
-
-@pytest.mark.parametrize("reason", ["content_filtered", "guardrail_intervened"])
-async def test_a_stopped_answer_is_not_passed_off_as_an_answer(
-    converse: Converse, bedrock: BedrockProvider, reason: str
-) -> None:
-    converse.answers.append((200, "", {**ANSWER, "stopReason": reason}))
-    with pytest.raises(ContentFilteredError):
-        await bedrock.generate(REQUEST)
-
-
-async def test_no_answer_in_time_is_a_timeout(converse: Converse, bedrock: BedrockProvider) -> None:
-    converse.hold.clear()
-    request = ProviderRequest(model_id="m", messages=(Message("user", "Hi"),), timeout_seconds=0.2)
-    with pytest.raises(ProviderTimeoutError):
-        await bedrock.generate(request)
-
-
-async def test_nobody_there_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    with pytest.raises(ProviderUnavailableError):
-        await BedrockProvider(region="eu-central-1", endpoint_url="http://127.0.0.1:9").generate(REQUEST)
-
-
-async def test_the_echo_says_exactly_what_it_was_given() -> None:
-    response = await EchoProvider().generate(REQUEST)
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_the_echo_says_exactly_what_it_was_given(streaming: bool) -> None:
+    response = await ask(EchoProvider(), REQUEST, streaming=streaming)
     assert json.loads(response.text) == {
         "provider": "echo",
         "stands_in_for": None,
         "model_id": "vendor.model-1:0",
         "system": "Be brief.",
-        "messages": [
-            {"role": "user", "content": "Grüß Gott"},
-            {"role": "assistant", "content": "Servus"},
-            {"role": "user", "content": "Wie geht's?"},
-        ],
+        "messages": TURNS,
         "temperature": 0.3,
         "max_tokens": 50,
         "top_p": 0.9,
-        "frequency_penalty": None,
+        "frequency_penalty": 0.2,
         "presence_penalty": 0.5,
-        "timeout_seconds": 60.0,
+        "timeout_seconds": 20,
     }
+
+
+async def test_a_whole_answer_can_stand_for_a_stream() -> None:
+    response = await EchoProvider().generate(REQUEST)
+    parts = [part async for part in in_one_part(EchoProvider().generate(REQUEST))]
+    assert parts[0] == StreamPart(response.text)
+    assert parts[1].response is not None
+    assert len(parts) == 2
 
 
 async def test_an_echoing_manager_says_whom_it_stands_in_for() -> None:
@@ -217,7 +69,7 @@ def test_a_provider_that_is_not_set_up_is_named() -> None:
         ({}, "live"),
         ({"AWS_ENDPOINT_URL": "https://vpce-1.dynamodb.eu-central-1.vpce.amazonaws.com"}, "live"),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}, "echo"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "CONTROLPLANE_PROVIDERS": "live"}, "live"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", **LIVE}, "live"),
         ({"CONTROLPLANE_PROVIDERS": "echo"}, "echo"),
     ],
 )
@@ -232,12 +84,109 @@ def test_a_mode_that_does_not_exist_is_refused() -> None:
         ProviderManager.from_environment({"CONTROLPLANE_PROVIDERS": "ecoh"})
 
 
+def test_live_providers_say_what_they_need_and_never_a_secret() -> None:
+    manager = ProviderManager.from_environment({**LIVE, "OPENAI_API_KEY": "sk-very-secret"})
+    assert manager.describe() == (
+        ProviderDescription("anthropic", configured=False, missing="an API key (ANTHROPIC_API_KEY)"),
+        ProviderDescription("bedrock", configured=True),
+        ProviderDescription("echo", configured=True),
+        ProviderDescription("openai", configured=True),
+    )
+    assert "secret" not in repr(manager.describe())
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
+@pytest.mark.parametrize("streaming", [False, True])
+async def test_a_live_provider_without_its_key_is_not_configured(name: str, streaming: bool) -> None:
+    provider = ProviderManager.from_environment(LIVE).get_provider(name)
+    with pytest.raises(ProviderNotConfiguredError, match=f"{name.upper()}_API_KEY"):
+        await ask(provider, REQUEST, streaming=streaming)
+
+
+async def test_closing_what_was_never_opened_is_nothing() -> None:
+    manager = ProviderManager.from_environment({**LIVE, "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"})
+    await manager.close()
+    await manager.close()
+
+
 def test_parameters_that_a_model_does_not_take_are_left_out_and_named() -> None:
     request, dropped = REQUEST.only_taking(("temperature",))
-    assert (request.temperature, request.top_p, request.presence_penalty, request.max_tokens) == (
-        0.3,
-        None,
-        None,
-        50,
+    assert request == replace(REQUEST, top_p=None, frequency_penalty=None, presence_penalty=None)
+    assert dropped == ("top_p", "frequency_penalty", "presence_penalty")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after": "Thu, 01 Jan 2026 12:00:07 GMT"}, 7.0),
+        ({"retry-after": "Thu, 01 Jan 2026 11:00:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after-ms": "soon", "retry-after": "2"}, 2.0),
+    ],
+)
+def test_the_pause_that_a_provider_asks_for(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers, now=NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "names", "message", "kind"),
+    [
+        (400, [], "prompt is too long: 210000 tokens > 200000 maximum", "context_too_long"),
+        (400, ["invalid_request_error"], "temperature: at most 1", "bad_request"),
+        (400, [], "Output blocked by content filtering policy", "content_filter"),
+        (400, [], "Your credit balance is too low to access the API", "authentication"),
+        (429, ["rate_limit_exceeded"], "slow down", "rate_limit"),
+        (429, ["insufficient_quota"], "You have used up what you paid for", "authentication"),
+        (429, [], "slow down", "rate_limit"),
+        (413, [], "what a lot", "context_too_long"),
+        (418, [], "a teapot", "bad_request"),
+        (301, [], "gone elsewhere", "unavailable"),
+        (529, [], "busy", "unavailable"),
+        (504, [], "late", "timeout"),
+        (200, ["overloaded_error"], "busy", "unavailable"),
+        (200, ["invalid_request_error"], "prompt is too long", "context_too_long"),
+        (None, ["invalid_request_error"], "what?", "bad_request"),
+        (None, [], "", "unavailable"),
+        (None, [17, None], "", "unavailable"),
+    ],
+)
+def test_what_a_refusal_means(status: int | None, names: list[object], message: str, kind: str) -> None:
+    found = failure(message, provider="p", model_id="m", status=status, names=names)
+    assert (found.kind, found.provider, found.model_id) == (kind, "p", "m")
+
+
+def test_a_rate_limit_carries_the_pause() -> None:
+    found = failure("slow down", provider="p", model_id="m", status=429, headers={"retry-after": "7"})
+    assert isinstance(found, ProviderRateLimitedError)
+    assert found.retry_after_seconds == 7
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        (None, "max_completion_tokens"),
+        ("https://eu.api.openai.com/v1", "max_completion_tokens"),
+        ("https://acme.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("https://notopenai.com/v1", "max_tokens"),
+        ("http://10.0.0.5:8000/v1", "max_tokens"),
+    ],
+)
+def test_the_limit_goes_by_the_name_that_the_host_knows(base_url: str | None, name: str) -> None:
+    assert OpenAIProvider(api_key="k", base_url=base_url).max_tokens_field == name
+
+
+def test_no_sdk_is_imported_before_it_is_called() -> None:
+    program = (
+        "import os, sys; from controlplane.runtime.providers import ProviderManager;"
+        "ProviderManager.from_environment({'CONTROLPLANE_PROVIDERS': 'live', 'OPENAI_API_KEY': 'k'}).describe();"
+        "print([name for name in ('openai', 'anthropic', 'boto3', 'httpx2') if name in sys.modules])"
     )
-    assert dropped == ("top_p", "presence_penalty")
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

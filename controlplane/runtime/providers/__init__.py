@@ -3,11 +3,20 @@
 SDKs are imported by the provider that needs one, when it is first used.
 """
 
-from controlplane.runtime.providers.base import Message, Provider, ProviderRequest, ProviderResponse
+from controlplane.runtime.providers.base import (
+    Message,
+    Provider,
+    ProviderRequest,
+    ProviderResponse,
+    StreamPart,
+    in_one_part,
+)
 from controlplane.runtime.providers.errors import (
     AllProvidersFailedError,
     ContentFilteredError,
     ContextTooLongError,
+    EmptyAnswerError,
+    ModelNotFoundError,
     ProviderAuthenticationError,
     ProviderBadRequestError,
     ProviderError,
@@ -15,17 +24,21 @@ from controlplane.runtime.providers.errors import (
     ProviderRateLimitedError,
     ProviderTimeoutError,
     ProviderUnavailableError,
+    StreamBrokenError,
 )
-from controlplane.runtime.providers.manager import ProviderManager
+from controlplane.runtime.providers.manager import ProviderDescription, ProviderManager
 
 __all__ = [
     "AllProvidersFailedError",
     "ContentFilteredError",
     "ContextTooLongError",
+    "EmptyAnswerError",
     "Message",
+    "ModelNotFoundError",
     "Provider",
     "ProviderAuthenticationError",
     "ProviderBadRequestError",
+    "ProviderDescription",
     "ProviderError",
     "ProviderManager",
     "ProviderNotConfiguredError",
@@ -34,4 +47,7 @@ __all__ = [
     "ProviderResponse",
     "ProviderTimeoutError",
     "ProviderUnavailableError",
+    "StreamBrokenError",
+    "StreamPart",
+    "in_one_part",
 ]

@@ -1,7 +1,8 @@
 """What a provider is asked and what it answers."""
 
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 OPTIONAL_PARAMETERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 """What a model may or may not take; the registry says which. `max_tokens` every model takes."""
@@ -57,10 +58,63 @@ class ProviderResponse:
     """The provider that would have been called, when this one answered in its place."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamPart:
+    """A piece of an answer as it comes in.
+
+    Every part but the last has `text`, which may be empty: a sign of life. The last one has the `response`, whose
+    text is that of all parts together.
+    """
+
+    text: str = ""
+    response: ProviderResponse | None = None
+
+
 class Provider(Protocol):
-    """Somebody who runs models. Every failure is raised as a `ProviderError`."""
+    """Somebody who runs models. Every failure is raised as a `ProviderError`.
+
+    A call that is cancelled ends at once and leaves nothing open. Nothing is tried twice here: retries, fallbacks and
+    their deadline are the caller's (`services.calling`).
+    """
 
     name: str
 
     async def generate(self, request: ProviderRequest) -> ProviderResponse:
-        """Call the model and wait for its whole answer."""
+        """Call the model and wait for its whole answer, `request.timeout_seconds` at the most."""
+
+    def stream(self, request: ProviderRequest) -> AsyncIterator[StreamPart]:
+        """Call the model and hand over its answer as it comes in; see `StreamPart` for the last part.
+
+        A stream that ends before the answer does is an error, not a short answer. Whoever stops reading closes the
+        iterator (`contextlib.aclosing`). A provider that cannot stream returns `in_one_part(self.generate(request))`.
+        """
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A provider that can say whether it has what a call needs."""
+
+    def missing(self) -> str | None:
+        """What has to be set up before it can be called, in words and without secrets; None when nothing is."""
+
+
+@runtime_checkable
+class NeedsMaxTokens(Protocol):
+    """A provider whose API takes no call without `max_tokens`; the registry's limit is sent when none is configured."""
+
+    needs_max_tokens: bool
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """A provider that holds connections or threads."""
+
+    async def close(self) -> None:
+        """Give them back. A call after this opens new ones."""
+
+
+async def in_one_part(answer: Awaitable[ProviderResponse]) -> AsyncIterator[StreamPart]:
+    """A whole answer as a stream: its text, then the response."""
+    response = await answer
+    yield StreamPart(response.text)
+    yield StreamPart(response=response)

@@ -2,9 +2,10 @@
 
 import json
 import time
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 
-from controlplane.runtime.providers.base import ProviderRequest, ProviderResponse
+from controlplane.runtime.providers.base import ProviderRequest, ProviderResponse, StreamPart
 
 
 class EchoProvider:
@@ -30,3 +31,10 @@ class EchoProvider:
             latency_ms=(time.perf_counter() - started) * 1000,
             stands_in_for=self._stands_in_for,
         )
+
+    async def stream(self, request: ProviderRequest) -> AsyncIterator[StreamPart]:
+        """See `Provider.stream`: line by line."""
+        response = await self.generate(request)
+        for line in response.text.splitlines(keepends=True):
+            yield StreamPart(line)
+        yield StreamPart(response=response)

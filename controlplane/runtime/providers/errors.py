@@ -2,13 +2,16 @@
 
 ProviderError                        retried?   next model?
 ├── ProviderNotConfiguredError       no         yes    nobody of this name here
-├── ProviderAuthenticationError      no         yes    our key is wrong, or may not do this
-├── ProviderRateLimitedError         yes        yes
+├── ProviderAuthenticationError      no         yes    our key is wrong, or may not do this, or nobody has paid
+├── ProviderRateLimitedError         yes        yes    after the pause that the provider asks for
 ├── ProviderTimeoutError             yes        yes
-├── ProviderUnavailableError         yes        yes    down, overloaded, not reachable
+├── ProviderUnavailableError         yes        yes    down, overloaded, not reachable, or not understandable
+├── EmptyAnswerError                 yes        yes    an answer without a word is none
+├── ModelNotFoundError               no         yes    retired, or never there
 ├── ContextTooLongError              no         yes    another model may hold more
 ├── ContentFilteredError             no         no     shopping for a laxer model is not ours to decide
 ├── ProviderBadRequestError          no         no     the call itself is wrong
+├── StreamBrokenError                no         no     the reader has seen a part of one model's answer already
 └── AllProvidersFailedError          no         no     every model of the chain failed
 """
 
@@ -17,15 +20,19 @@ from typing import ClassVar
 
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 
+_USED_UP = ("length", "max_tokens", "model_context_window_exceeded")
+
 
 class ProviderError(ControlPlaneRuntimeError):
     """The base of everything a provider fails with."""
 
-    kind: ClassVar[str] = "error"
-    retryable: ClassVar[bool] = False
+    kind = "provider"
+    retryable: bool = False
     """Whether the same call may succeed in a moment."""
     falls_back: ClassVar[bool] = False
     """Whether the next model of the chain is tried."""
+    retry_after_seconds: float | None = None
+    """How long the provider asks us to wait."""
 
     def __init__(self, message: str, *, provider: str, model_id: str | None = None) -> None:
         self.provider = provider
@@ -64,10 +71,31 @@ class ProviderTimeoutError(ProviderError):
 
 
 class ProviderUnavailableError(ProviderError):
-    """The provider is down, overloaded or cannot be reached."""
+    """The provider is down, overloaded, cannot be reached, or says what cannot be understood."""
 
     kind = "unavailable"
     retryable = True
+    falls_back = True
+
+
+class EmptyAnswerError(ProviderError):
+    """The model ended its turn without a word.
+
+    Once more may help, unless it had used up its tokens before the first one: the same call would do so again.
+    """
+
+    kind = "empty_answer"
+    falls_back = True
+
+    def __init__(self, finish_reason: str | None, *, provider: str, model_id: str | None = None) -> None:
+        self.retryable = finish_reason not in _USED_UP
+        super().__init__(f"an answer without text ({finish_reason})", provider=provider, model_id=model_id)
+
+
+class ModelNotFoundError(ProviderError):
+    """The provider has no such model, or no longer."""
+
+    kind = "model_not_found"
     falls_back = True
 
 
@@ -88,6 +116,22 @@ class ProviderBadRequestError(ProviderError):
     """The provider did not understand the call."""
 
     kind = "bad_request"
+
+
+class StreamBrokenError(ProviderError):
+    """A stream failed after its first text was passed on: another model cannot continue what this one began.
+
+    `text` is what came until then, `because` what went wrong, `attempts` what was tried.
+    """
+
+    kind = "stream_broken"
+
+    def __init__(self, text: str, because: ProviderError, attempts: Sequence[object]) -> None:
+        self.text = text
+        self.because = because
+        self.attempts = tuple(attempts)
+        message = f"the answer broke off after {len(text)} characters ({because.kind}: {because})"
+        super().__init__(message, provider=because.provider, model_id=because.model_id)
 
 
 class AllProvidersFailedError(ProviderError):

@@ -1,14 +1,24 @@
 """Providers by the name that the model registry uses."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from controlplane.runtime.providers.base import Provider
+from controlplane.runtime.providers.base import Closeable, Configurable, Provider
 from controlplane.runtime.providers.echo import EchoProvider
 from controlplane.runtime.providers.errors import ProviderNotConfiguredError
 from controlplane.runtime.stores.build import is_loopback
 
 ECHO = "echo"
 LIVE = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderDescription:
+    """Whether a provider can be called here; `missing` says in words what it still needs."""
+
+    name: str
+    configured: bool
+    missing: str | None = None
 
 
 class ProviderManager:
@@ -29,19 +39,17 @@ class ProviderManager:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ProviderManager":
-        """CONTROLPLANE_PROVIDERS is "live" or "echo"; without it, "echo" exactly when the stores are embedded ones."""
+        """CONTROLPLANE_PROVIDERS is "live" or "echo"; without it, "echo" exactly when the stores are embedded ones.
+
+        "live" makes Bedrock (BEDROCK_REGION, or AWS_REGION), OpenAI (OPENAI_API_KEY, OPENAI_BASE_URL) and Anthropic
+        (ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL). Nothing is imported or opened before the first call, and what is not
+        configured fails only then, so that a chain passes on to its next model.
+        """
         embedded = is_loopback(environ.get("AWS_ENDPOINT_URL"))
         mode = environ.get("CONTROLPLANE_PROVIDERS") or (ECHO if embedded else LIVE)
         if mode not in {ECHO, LIVE}:
             raise ValueError(f'CONTROLPLANE_PROVIDERS must be "{LIVE}" or "{ECHO}", not {mode!r}')
-        if mode == ECHO:
-            return cls.echoing()
-        from controlplane.runtime.providers.bedrock import BedrockProvider
-
-        region = (
-            environ.get("BEDROCK_REGION") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-        )
-        return cls({"bedrock": BedrockProvider(region=region)})
+        return cls.echoing() if mode == ECHO else cls(_live(environ))
 
     @property
     def mode(self) -> str:
@@ -56,3 +64,34 @@ class ProviderManager:
         if provider is None:
             raise ProviderNotConfiguredError("no such provider is set up in this process", provider=name)
         return provider
+
+    def describe(self) -> tuple[ProviderDescription, ...]:
+        """The providers set up here, by name, and whether each has what a call needs. Nobody is called for this."""
+        described = []
+        for name, provider in sorted(self._providers.items()):
+            missing = provider.missing() if isinstance(provider, Configurable) else None
+            described.append(ProviderDescription(name, missing is None, missing))
+        return tuple(described)
+
+    async def close(self) -> None:
+        """Close the connections of the running event loop and the threads of all. A call after this opens new ones."""
+        for provider in self._providers.values():
+            if isinstance(provider, Closeable):
+                await provider.close()
+
+
+def _live(environ: Mapping[str, str]) -> dict[str, Provider]:
+    from controlplane.runtime.providers.anthropic import AnthropicProvider
+    from controlplane.runtime.providers.bedrock import BedrockProvider
+    from controlplane.runtime.providers.openai import OpenAIProvider
+
+    region = environ.get("BEDROCK_REGION") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    return {
+        "bedrock": BedrockProvider(region=region),
+        "openai": OpenAIProvider(
+            api_key=environ.get("OPENAI_API_KEY"), base_url=environ.get("OPENAI_BASE_URL") or None
+        ),
+        "anthropic": AnthropicProvider(
+            api_key=environ.get("ANTHROPIC_API_KEY"), base_url=environ.get("ANTHROPIC_BASE_URL") or None
+        ),
+    }
