@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controlplane.config import Settings
+from controlplane.local import keys
 from controlplane.local.aws import HEALTH_PATH
 from controlplane.local.ports import HOST, any_free
 
@@ -52,6 +53,7 @@ def plan_for(settings: Settings, environment: Mapping[str, str]) -> Plan:
             # Blank counts as not set, and the service takes a blank list for one of a single bad code.
             **_unless_set(environment, CONTROLPLANE_ENVIRONMENTS=None),
             **aws,
+            **_signing(settings, environment),
             **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
             "CONTROLPLANE_HOME": str(settings.home),
             "PORT": str(settings.port),
@@ -68,7 +70,7 @@ def plan_for(settings: Settings, environment: Mapping[str, str]) -> Plan:
             Child(
                 "service",
                 module("controlplane.runtime.service"),
-                f"http://{HOST}:{settings.runtime_port}/healthz",  # 200 only once every environment has a release
+                f"http://{HOST}:{settings.runtime_port}/readyz",  # 200 only once every environment has a release
             ),
         ),
     )
@@ -116,6 +118,14 @@ def _aws(settings: Settings) -> tuple[Child | None, dict[str, str | None]]:
         "AWS_DEFAULT_PROFILE": None,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def _signing(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """A key of this home for what it publishes into its own emulator. Any other store may hold what nobody signed."""
+    theirs = (*keys.VARIABLES, "CONTROLPLANE_STORE_DIRECTORY")
+    if settings.aws_endpoint_url is not None or any(environment.get(name, "").strip() for name in theirs):
+        return {}
+    return keys.variables(settings.home)
 
 
 def _unless_set(environment: Mapping[str, str], **values: str | None) -> dict[str, str | None]:

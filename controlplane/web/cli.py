@@ -22,6 +22,10 @@ from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine, transaction
 from controlplane.errors import ControlPlaneError
 from controlplane.first_data import load as first_data
+from controlplane.registry import interaction_codes
+from controlplane.registry.services import list_interactions
+from controlplane.runtime import bootstrap
+from controlplane.runtime.signing import PUBLIC_KEYS, SIGNING_KEY, SigningKeyError, new_key_pair
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,6 +130,21 @@ def add_person(email: str, name: str, role: str) -> None:
     click.echo(f"{person.email} may sign in with the password {password}")
 
 
+@cli.command("interaction-codes")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of the screen."
+)
+def interaction_codes_command(output: Path | None) -> None:
+    """Print the registry's interactions as a Python module of constants, for applications to call by."""
+    with _engine() as engine, transaction(engine) as session:
+        found = [(one.code, one.description) for one in list_interactions(session)]
+    text = interaction_codes.as_python(found)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")
+
+
 @cli.group()
 def audit() -> None:
     """The record of changes."""
@@ -138,6 +157,38 @@ def audit_verify() -> None:
         report = verify(session)
     click.echo(report.sentence)
     sys.exit(0 if report.intact else 1)
+
+
+@cli.group()
+def keys() -> None:
+    """The keys that releases are signed with."""
+
+
+@keys.command("new")
+@click.argument("key_id")
+def keys_new(key_id: str) -> None:
+    """Make a key and print both halves, each as the variable that holds it. Nothing is kept.
+
+    KEY_ID is how releases name the key; the year and a word will do: 2026-blue.
+    """
+    try:
+        pair = new_key_pair(key_id)
+    except SigningKeyError as wrong:
+        raise click.UsageError(str(wrong)) from None
+    click.echo("# For the worker alone; a secret.")
+    click.echo(f"{SIGNING_KEY}={pair.signing}")
+    click.echo("# For whatever reads releases; several with commas between them.")
+    click.echo(f"{PUBLIC_KEYS}={pair.public}")
+
+
+@cli.command("bundle")
+@click.argument("environment")
+def bundle(environment: str) -> None:
+    """Write the live release of ENVIRONMENT to the standard output, as a file to ship with an application.
+
+    What is read is the store that services read; see `bootstrap` in the guide to the runtime.
+    """
+    click.echo(bootstrap.main([environment], os.environ), nl=False)
 
 
 def main() -> None:
