@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import imports, publish, render, resolve, snapshot, threads
+from bench import arrival, imports, lookup, metrics, publish, render, resolve, snapshot, threads
 from bench.effort import FULL, QUICK
 from bench.figures import table
 
@@ -17,8 +17,11 @@ BENCHMARKS = {
     "threads": threads,
     "render": render,
     "snapshot": snapshot,
+    "lookup": lookup,
+    "metrics": metrics,
     "imports": imports,
     "publish": publish,
+    "arrival": arrival,
 }
 
 

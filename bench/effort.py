@@ -19,7 +19,22 @@ class Effort:
     """Batches of each side."""
     loads: int
     """Rounds of what takes long: loading, publishing, starting an interpreter."""
+    arrivals: int
+    """Releases whose way into a running process is timed; each takes some seconds."""
+    poll_seconds: float
+    """How often that process looks for one."""
 
 
-FULL = Effort(sizes=(10, 1_000, 10_000), large=10_000, published=(16, 5_000), calls=2_000, rounds=21, loads=4)
-QUICK = Effort(sizes=(10, 20), large=20, published=(3, 6), calls=20, rounds=2, loads=2)
+FULL = Effort(
+    sizes=(10, 1_000, 10_000),
+    large=10_000,
+    published=(16, 5_000),
+    calls=2_000,
+    rounds=21,
+    loads=4,
+    arrivals=12,
+    poll_seconds=5.0,
+)
+QUICK = Effort(
+    sizes=(10, 20), large=20, published=(3, 6), calls=20, rounds=2, loads=2, arrivals=1, poll_seconds=0.2
+)

@@ -12,15 +12,23 @@
         └── StoreUnavailable         the store did not answer
 
 The providers' errors hang under the same root, in `providers/errors.py`.
+
+Each has a `kind`: the word for it in metrics, in attempts and in answers over HTTP. A class without one has its parent's.
 """
+
+from typing import ClassVar
 
 
 class ControlPlaneRuntimeError(Exception):
     """The base of everything the runtime raises; its text is fit to be shown to a person."""
 
+    kind: ClassVar[str] = "runtime"
+
 
 class SnapshotRefused(ControlPlaneRuntimeError):  # noqa: N818 - the name reads as what is raised
     """The bytes are not a snapshot that may be served; the last good one goes on serving."""
+
+    kind = "release_refused"
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -29,6 +37,8 @@ class SnapshotRefused(ControlPlaneRuntimeError):  # noqa: N818 - the name reads 
 
 class EntryRefused(SnapshotRefused):
     """One entry cannot be read; `field` is a path such as `variants[0].model`, or empty for the whole."""
+
+    kind = "entry_refused"
 
     def __init__(self, key: str, field: str, message: str) -> None:
         self.key = key
@@ -40,6 +50,8 @@ class EntryRefused(SnapshotRefused):
 class ConfigurationNotFoundError(ControlPlaneRuntimeError):
     """No configuration counts for this interaction and tier, not even the environment's default."""
 
+    kind = "no_configuration"
+
     def __init__(self, interaction: str, tier: str | None) -> None:
         self.interaction = interaction
         self.tier = tier
@@ -50,6 +62,8 @@ class ConfigurationNotFoundError(ControlPlaneRuntimeError):
 class TemplateNotFoundError(ControlPlaneRuntimeError):
     """The release has no prompt of this code (or no body of this hash)."""
 
+    kind = "no_template"
+
     def __init__(self, code: str) -> None:
         self.code = code
         super().__init__(f"There is no prompt template {code} in this release.")
@@ -57,6 +71,8 @@ class TemplateNotFoundError(ControlPlaneRuntimeError):
 
 class PromptProfileError(ControlPlaneRuntimeError):
     """The prompt uses something that prompts may not use, or is not a template at all."""
+
+    kind = "prompt_profile"
 
     def __init__(self, message: str, line: int | None = None) -> None:
         self.message = message
@@ -66,6 +82,8 @@ class PromptProfileError(ControlPlaneRuntimeError):
 
 class TemplateRenderError(ControlPlaneRuntimeError):
     """The prompt could not be turned into text; never an empty hole, never half a prompt."""
+
+    kind = "render"
 
     def __init__(
         self,
@@ -95,6 +113,8 @@ class TemplateRenderError(ControlPlaneRuntimeError):
 class ParameterError(TemplateRenderError):
     """A parameter is missing, undeclared, of the wrong type or too large; `name` says which."""
 
+    kind = "parameter"
+
     def __init__(
         self, name: str, message: str, *, prompt: str | None = None, version: int | None = None
     ) -> None:
@@ -105,6 +125,10 @@ class ParameterError(TemplateRenderError):
 class StoreError(ControlPlaneRuntimeError):
     """The store answered with something that cannot be used."""
 
+    kind = "store"
+
 
 class StoreUnavailable(StoreError):  # noqa: N818 - the name reads as what is raised
     """The store could not be reached, or was too slow."""
+
+    kind = "store_unavailable"

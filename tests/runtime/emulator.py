@@ -34,17 +34,17 @@ def emulator() -> Iterator[str]:
 
 
 @contextmanager
-def throttled(client: Any, operation: str, *, times: int) -> Iterator[list[str]]:
-    """Answer the first so many requests of an operation with "too fast"; yields what was asked."""
+def throttled(
+    client: Any, operation: str, *, times: int, error: str = "ThrottlingException"
+) -> Iterator[list[str]]:
+    """Answer the first so many requests of an operation with "too fast" (or another error); yields what was asked."""
     asked: list[str] = []
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         asked.append(request.url)
         if len(asked) > times:
             return None
-        body = json.dumps(
-            {"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}
-        )
+        body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{error}", "message": "not now"})
         headers: Any = HTTPHeaders.from_dict({"Content-Type": "application/x-amz-json-1.0"})
         return AWSResponse(request.url, 400, headers, Body(body.encode()))
 

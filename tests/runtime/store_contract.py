@@ -14,9 +14,11 @@ from controlplane.runtime.stores import (
     PointerConflictError,
     ReleaseStore,
 )
+from controlplane.runtime.stores.base import HEARTBEAT_LIMIT, SWITCHES_LIMIT
 
 DATA = b'{"entries":{},"prompts":{},"schema":1}'
 BODY = "Dear {{ name }}, ünïcode · \U0001f600\n"
+ODD = b"\x00\xff { not text }\n"
 
 
 def pointer(release: int, content: str = "", environment: str = "production") -> Pointer:
@@ -200,6 +202,73 @@ class StoreContract:
         store.write_entries("production", 1, {"model/M": b'{"a":1}'})
         store.write_entries("production", 1, {"model/M": b'{"a":1}'})
         assert store.read_entry("production", "model/M", at=1) == b'{"a":1}'
+
+    def test_an_environment_nobody_switched_anything_in_has_no_switches(self, store: ReleaseStore) -> None:
+        assert store.read_switches("nowhere") is None
+
+    def test_switches_come_back_to_the_byte(self, store: ReleaseStore) -> None:
+        assert store.write_switches("production", ODD, version=1)
+        assert store.read_switches("production") == ODD
+        assert store.read_switches("staging") is None
+
+    def test_switches_never_go_back(self, store: ReleaseStore) -> None:
+        assert store.write_switches("production", b"three", version=3)
+        assert not store.write_switches("production", b"two", version=2)
+        assert store.read_switches("production") == b"three"
+        assert store.write_switches("production", b"four", version=4)
+        assert store.read_switches("production") == b"four"
+
+    def test_one_version_of_the_switches_has_one_content(self, store: ReleaseStore) -> None:
+        store.write_switches("production", b"this", version=1)
+        assert store.write_switches("production", b"this", version=1)
+        assert not store.write_switches("production", b"that", version=1)
+        assert store.read_switches("production") == b"this"
+
+    def test_people_who_switch_at_once_leave_the_highest_version(self, store: ReleaseStore) -> None:
+        won: list[int] = []
+
+        def write(version: int) -> None:
+            if store.write_switches("production", str(version).encode(), version=version):
+                won.append(version)
+
+        together([functools.partial(write, version) for version in range(1, 9)])
+        assert 8 in won
+        assert store.read_switches("production") == b"8"
+
+    def test_switches_too_large_to_be_read_every_few_seconds_are_refused(self, store: ReleaseStore) -> None:
+        assert store.write_switches("production", b"x" * SWITCHES_LIMIT, version=1)
+        with pytest.raises(ObjectTooLargeError):
+            store.write_switches("production", b"x" * (SWITCHES_LIMIT + 1), version=2)
+
+    def test_a_heartbeat_replaces_the_one_before(self, store: ReleaseStore) -> None:
+        assert store.read_heartbeats("production") == {}
+        store.write_heartbeat("production", "host:1:a", b"first", seconds=60)
+        store.write_heartbeat("production", "host:1:a", ODD, seconds=60)
+        store.write_heartbeat("production", "host:1:A", b"other", seconds=60)
+        store.write_heartbeat("staging", "host:3:c", b"elsewhere", seconds=60)
+        assert store.read_heartbeats("production") == {"host:1:a": ODD, "host:1:A": b"other"}
+
+    def test_a_heartbeat_whose_time_has_passed_is_not_read(self, store: ReleaseStore) -> None:
+        store.write_heartbeat("production", "host:1:a", b"gone", seconds=0)
+        store.write_heartbeat("production", "host:2:b", b"here", seconds=60)
+        assert store.read_heartbeats("production") == {"host:2:b": b"here"}
+        store.write_heartbeat("production", "host:1:a", b"back", seconds=60)
+        assert store.read_heartbeats("production") == {"host:1:a": b"back", "host:2:b": b"here"}
+
+    def test_many_large_heartbeats_are_all_read(self, store: ReleaseStore) -> None:
+        beats = {f"host:{number}:r": bytes([number]) * HEARTBEAT_LIMIT for number in range(20)}
+        for process, data in beats.items():
+            store.write_heartbeat("production", process, data, seconds=60)
+        assert store.read_heartbeats("production") == beats
+
+    @pytest.mark.parametrize("process", ["", "a b", "ü", "a\n", "x" * 257])
+    def test_a_process_needs_a_plain_name(self, store: ReleaseStore, process: str) -> None:
+        with pytest.raises(ValueError, match="process"):
+            store.write_heartbeat("production", process, b"", seconds=60)
+
+    def test_a_heartbeat_over_its_limit_is_refused(self, store: ReleaseStore) -> None:
+        with pytest.raises(ObjectTooLargeError):
+            store.write_heartbeat("production", "host:1:a", b"x" * (HEARTBEAT_LIMIT + 1), seconds=60)
 
 
 def together(tasks: list[Callable[[], object]]) -> None:

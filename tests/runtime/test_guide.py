@@ -27,7 +27,7 @@ def test_the_examples_of_the_guide_run(
     for example in examples:
         exec(compile(example, str(GUIDE), "exec"), names)
 
-    assert len(examples) == 4
+    assert len(examples) >= 5
     printed = capsys.readouterr().out
     assert "12 store" in printed
     assert "large-1 0.7 premium has its own configuration" in printed
@@ -36,5 +36,7 @@ def test_the_examples_of_the_guide_run(
     assert isinstance(text, str)
     assert "User: " not in json.loads(text)["messages"][0]["content"]
     assert "Coach: What matters most to you?" in json.loads(text)["messages"][0]["content"]
+    assert isinstance(names["pieces"], list)
+    assert json.loads("".join(names["pieces"]))["model_id"] == "small-1"
     client = names["client"]
     client.close()  # type: ignore[attr-defined]

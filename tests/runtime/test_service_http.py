@@ -1,96 +1,14 @@
-"""The service as a process, over real HTTP, on a store in a folder."""
-
 import contextlib
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from controlplane.runtime.service.settings import ServiceSettings, SettingsError
-from controlplane.runtime.stores.file import FileStore
 from tests.runtime import coaching
-from tests.runtime.faults import pointer_to
-
-COACHING = {
-    "conversation_id": "c-1",
-    "topic": "goals",
-    "user_message": "Are our values real?",
-    "interaction_code": "COACHING_RESPONSE",
-    "user_tier": "premium",
-    "user_id": "u-1",
-}
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: Any
-
-
-class Service:
-    def __init__(self, folder: Path, **environ: str) -> None:
-        self.store = FileStore(folder / "releases")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "controlplane.runtime.service"],
-            env={
-                "PATH": os.environ["PATH"],
-                "RUNTIME_PORT": str(self.port),
-                "CONTROLPLANE_STORE_DIRECTORY": str(folder / "releases"),
-                "CONTROLPLANE_HOME": str(folder / "home"),
-                "CONTROLPLANE_POLL_SECONDS": "0.05",
-                "CONTROLPLANE_PROVIDERS": "echo",
-                **environ,
-            },
-        )
-
-    def publish(self, environment: str, release: int, entries: coaching.Documents | None = None) -> None:
-        data = coaching.release(entries)
-        pointer = pointer_to(data, release, environment)
-        self.store.write_snapshot(environment, pointer.sha256, data)
-        assert self.store.move_pointer(pointer)
-
-    def ask(self, path: str, body: object = None, *, headers: dict[str, str] | None = None) -> Answer:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{path}", data=data, headers=headers or {}
-        )
-        if data is not None:
-            request.add_header("Content-Type", "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                return Answer(response.status, dict(response.headers), json.load(response))
-        except urllib.error.HTTPError as problem:
-            with problem:
-                return Answer(problem.code, dict(problem.headers), json.load(problem))
-
-    def wait_for(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 40
-        while True:
-            assert self.process.poll() is None, "the service has ended"
-            try:
-                if holds():
-                    return
-            except (urllib.error.URLError, ConnectionError):
-                pass
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.05)
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+from tests.runtime.service_process import COACHING, Service, problem_of
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +16,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service = Service(tmp_path_factory.mktemp("service"))
     service.publish("production", 1)
     service.publish("staging", 4)
-    service.wait_for(lambda: service.ask("/healthz").status == 200)
+    service.wait_for(lambda: service.ask("/readyz").status == 200)
     yield service
     service.stop()
-
-
-def problem_of(answer: Answer) -> Any:
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.body["request_id"] == answer.headers["x-request-id"]
-    assert answer.body["status"] == answer.status
-    return answer.body
 
 
 def test_health_says_what_is_served_in_each_environment(service: Service) -> None:
@@ -175,6 +86,7 @@ def test_the_legacy_path_can_be_asked_for(service: Service) -> None:
         ("/v1/resolve", 422),
         ("/v1/resolve?interaction=", 422),
         (f"/v1/resolve?interaction=COACHING_RESPONSE&unit={'x' * 257}", 422),
+        (f"/v1/resolve?interaction=COACHING_RESPONSE&environment={'x' * 65}", 422),
         ("/nothing/here", 404),
         ("/v1/coaching/responses", 405),
     ],
@@ -196,6 +108,14 @@ def test_a_question_without_an_answer_is_a_problem_with_an_id(
             {**COACHING, "conversation_history": [{"role": "system", "content": "x"}]},
             "body.conversation_history.0.role",
         ),
+        ({**COACHING, "template_parameters": {"goal": "x" * 40_000}}, "body.template_parameters.goal"),
+        ({**COACHING, "template_parameters": {"goal": ["x" * 20_000] * 2}}, "body.template_parameters.goal"),
+        (
+            {**COACHING, "template_parameters": {f"p{n}": "x" * 30_000 for n in range(10)}},
+            "body.template_parameters",
+        ),
+        ({**COACHING, "template_parameters": {"x" * 65: 1}}, f"body.template_parameters.{'x' * 65}.[key]"),
+        ({**COACHING, "business_context": {"about": "x" * 40_000}}, "body.business_context.about"),
         (b"{", "body.1"),
     ],
 )
@@ -245,18 +165,19 @@ def test_a_published_change_is_seen_without_a_restart(service: Service) -> None:
 
 def test_a_service_waits_for_its_first_release_and_starts_again_from_its_disk(tmp_path: Path) -> None:
     service = Service(tmp_path, CONTROLPLANE_ENVIRONMENTS="production")
-    service.wait_for(lambda: service.ask("/healthz").status == 503)
+    service.wait_for(lambda: service.ask("/readyz").status == 503)
+    assert service.ask("/healthz").status == 200  # to end the process would bring no release
     assert service.ask("/v1/resolve?interaction=COACHING_RESPONSE").status == 503
     legacy = service.ask("/v1/coaching/responses", COACHING)
     assert (legacy.status, legacy.body["path"], legacy.body["degraded"]) == (200, "legacy", ["no_release"])
     service.publish("production", 1)
-    service.wait_for(lambda: service.ask("/healthz").status == 200)
+    service.wait_for(lambda: service.ask("/readyz").status == 200)
     service.stop()
 
     (tmp_path / "releases").rename(tmp_path / "gone")
     (tmp_path / "releases").write_text("no store here")
     again = Service(tmp_path, CONTROLPLANE_ENVIRONMENTS="production")
-    again.wait_for(lambda: again.ask("/healthz").status == 200)
+    again.wait_for(lambda: again.ask("/readyz").status == 200)
     state = again.ask("/healthz").body["environments"]["production"]
     assert (state["release"], state["source"]) == (1, "disk")
     assert again.ask("/v1/coaching/responses", COACHING).body["path"] == "configuration"
@@ -273,6 +194,10 @@ def test_a_service_waits_for_its_first_release_and_starts_again_from_its_disk(tm
         ("CONTROLPLANE_ENVIRONMENTS", "production,,staging"),
         ("CONTROLPLANE_ENVIRONMENTS", "production,production"),
         ("CONTROLPLANE_ENVIRONMENTS", "../x"),
+        ("CONTROLPLANE_READY_WITHOUT_RELEASE", "elsewhere"),
+        ("CONTROLPLANE_HEARTBEAT_SECONDS", "-1"),
+        ("CONTROLPLANE_SOURCE", "guess"),
+        ("CONTROLPLANE_TELEMETRY", "yes"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:

@@ -55,6 +55,32 @@ def test_a_table_that_is_not_there_yet_holds_no_pointer(aws_url: str) -> None:
     assert make_store(aws_url, "not-yet").read_pointer("production") is None
 
 
+def test_a_table_that_is_not_there_yet_holds_no_switches_and_no_heartbeats(aws_url: str) -> None:
+    store = make_store(aws_url, "not-yet")
+    assert store.read_switches("production") is None
+    assert store.read_heartbeats("production") == {}
+
+
+def test_the_table_is_told_to_drop_what_has_expired(store: AwsStore, bucket: str) -> None:
+    described = store.dynamodb.describe_time_to_live(TableName=bucket)["TimeToLiveDescription"]
+    assert described == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
+
+
+def test_a_publisher_that_may_not_set_the_expiry_publishes_all_the_same(
+    store: AwsStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    with throttled(store.dynamodb, "DescribeTimeToLive", times=1, error="AccessDeniedException"):
+        store.ensure()
+    assert "will not drop old heartbeats" in caplog.text
+
+
+def test_switches_whose_reply_was_lost_are_thrown(store: AwsStore) -> None:
+    with reply_lost(store.dynamodb, "dynamodb", "PutItem") as lost:
+        assert store.write_switches("production", b"stop", version=1)
+    assert lost
+    assert store.read_switches("production") == b"stop"
+
+
 def test_a_bucket_that_is_not_there_is_an_error(aws_url: str) -> None:
     with pytest.raises(StoreError, match="NoSuchBucket"):
         make_store(aws_url, "not-yet").read_snapshot("production", digest(DATA), limit=1000)

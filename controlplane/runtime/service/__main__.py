@@ -9,8 +9,6 @@ import uvicorn
 from controlplane.runtime.service.http import app_from_environment
 from controlplane.runtime.service.settings import ServiceSettings
 
-_HOST = "127.0.0.1"
-
 
 def main() -> None:
     """Serve until told to stop."""
@@ -23,7 +21,7 @@ def main() -> None:
         sys.exit(str(problem))
     uvicorn.run(
         app,
-        host=_HOST,
+        host=settings.host,
         port=settings.port,
         access_log=False,
         log_level="warning",

@@ -6,19 +6,29 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from controlplane.runtime.errors import ConfigurationNotFoundError, ControlPlaneRuntimeError
+from controlplane.runtime.errors import (
+    ConfigurationNotFoundError,
+    ControlPlaneRuntimeError,
+    TemplateNotFoundError,
+    TemplateRenderError,
+)
 from controlplane.runtime.providers import errors as providers
 from controlplane.runtime.services.configuration import NoReleaseError
+from controlplane.runtime.services.prompts import UnknownTopicError
 
+MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
 
 
 class UnknownEnvironmentError(ControlPlaneRuntimeError):
     """The environment asked for is not served by this process."""
+
+    kind = "unknown_environment"
 
     def __init__(self, environment: str, served: Sequence[str]) -> None:
         super().__init__(f"This service serves {', '.join(served)}, not {environment}.")
@@ -28,24 +38,38 @@ class UnknownEnvironmentError(ControlPlaneRuntimeError):
 _STATUS: tuple[tuple[type[ControlPlaneRuntimeError], HTTPStatus], ...] = (
     (UnknownEnvironmentError, HTTPStatus.NOT_FOUND),
     (ConfigurationNotFoundError, HTTPStatus.NOT_FOUND),
+    (TemplateNotFoundError, HTTPStatus.NOT_FOUND),
+    (TemplateRenderError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (UnknownTopicError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NoReleaseError, HTTPStatus.SERVICE_UNAVAILABLE),
     (providers.ContentFilteredError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (providers.ProviderError, HTTPStatus.BAD_GATEWAY),
     (ControlPlaneRuntimeError, HTTPStatus.INTERNAL_SERVER_ERROR),
 )
+# What the errors that have more to say are asked for; None is left out.
+_FIELDS = ("kind", "attempts", "prompt", "version", "line", "parameter")
+_UNEXPECTED = "Something went wrong here; the log has the request's id."
 
 
 def problem(status: int, detail: str, request_id: str, **more: Any) -> JSONResponse:
     """One error as an answer."""
-    content = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": detail,
-        "request_id": request_id,
-        **more,
-    }
-    return JSONResponse(content, status_code=status, media_type="application/problem+json")
+    return JSONResponse(
+        _document(status, detail, request_id, **more), status_code=status, media_type=MEDIA_TYPE
+    )
+
+
+def document_of(request: Request, error: Exception) -> dict[str, Any]:
+    """The problem that an error is; one that nobody expected is logged, and says nothing of itself."""
+    request_id = request_id_of(request)
+    if not isinstance(error, ControlPlaneRuntimeError):
+        _log.error("request %s failed", request_id, exc_info=error)
+        return _document(HTTPStatus.INTERNAL_SERVER_ERROR, _UNEXPECTED, request_id)
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("request %s failed: %s", request_id, error)
+    more = {name: getattr(error, name, None) for name in _FIELDS}
+    known = {name: value for name, value in more.items() if value is not None}
+    return _document(status, str(error), request_id, **jsonable_encoder(known))
 
 
 def register_problems(app: FastAPI) -> None:
@@ -58,6 +82,17 @@ def register_problems(app: FastAPI) -> None:
 def request_id_of(request: Request) -> str:
     """The id that the edge gave this request."""
     return str(request.scope.get("request_id", ""))
+
+
+def _document(status: int, detail: str, request_id: str, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "request_id": request_id,
+        **more,
+    }
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -75,19 +110,5 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _runtime(request: Request, error: Exception) -> JSONResponse:
-    status = next(status for kind, status in _STATUS if isinstance(error, kind))
-    more: dict[str, Any] = {}
-    if isinstance(error, providers.ProviderError):
-        more["kind"] = error.kind
-    if isinstance(error, providers.AllProvidersFailedError):
-        more["attempts"] = error.attempts
-    if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("request %s failed: %s", request_id_of(request), error)
-    return problem(status, str(error), request_id_of(request), **_plain(more))
-
-
-def _plain(more: dict[str, Any]) -> dict[str, Any]:
-    from fastapi.encoders import jsonable_encoder
-
-    plain: dict[str, Any] = jsonable_encoder(more)
-    return plain
+    document = document_of(request, error)
+    return JSONResponse(document, status_code=document["status"], media_type=MEDIA_TYPE)

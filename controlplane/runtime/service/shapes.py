@@ -1,22 +1,24 @@
-"""What the service takes and gives."""
+"""What the service takes and gives where no model is called."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-Code = Annotated[str, Field(min_length=1, max_length=64)]
-Name = Annotated[str, Field(max_length=256)]
-Text = Annotated[str, Field(max_length=32 * 1024)]
+from controlplane.runtime.resolver import Resolution
+from controlplane.runtime.service.fields import Code, Name, Strict, Values
 
 BATCH_LIMIT = 10_000
 
 
-class _Strict(BaseModel):
-    # A misspelt field must not be passed over: the caller would believe that it has an effect.
-    model_config = ConfigDict(extra="forbid")
+class Labels(TypedDict):
+    """What a resolution is counted under, beside its interaction."""
+
+    tier: str | None
+    model: str
+    variant: int
 
 
-class BatchRequest(_Strict):
+class BatchRequest(Strict):
     """Many units, one question each: which variant."""
 
     interaction: Code
@@ -32,30 +34,6 @@ class BatchAnswer(BaseModel):
     environment: str
     release: int
     results: list[tuple[int, int | None]]
-
-
-class Turn(_Strict):
-    """One turn of a conversation."""
-
-    role: Literal["user", "assistant", "coach"]
-    content: Text
-
-
-class CoachingRequest(_Strict):
-    """A message to answer; the fields are those of `LLMService.generate_coaching_response`."""
-
-    conversation_id: Name
-    topic: Name
-    user_message: Text
-    conversation_history: Annotated[list[Turn], Field(max_length=1_000)] = []
-    business_context: dict[str, Any] | None = None
-    interaction_code: Code | None = None
-    user_tier: Code | None = None
-    template_parameters: dict[str, Any] | None = None
-    use_config_lookup: bool = True
-    tenant_id: Name | None = None
-    user_id: Name | None = None
-    environment: Code = "production"
 
 
 class GateAnswer(BaseModel):
@@ -103,3 +81,46 @@ class ResolveAnswer(BaseModel):
     why: str
     bucket: int | None
     gate: GateAnswer
+
+    @classmethod
+    def of(cls, found: Resolution) -> "ResolveAnswer":
+        """The answer that a resolution makes."""
+        variant, model, prompt = found.variant, found.model, found.prompt
+        return cls(
+            environment=found.environment,
+            release=found.release,
+            interaction=found.request.interaction,
+            configuration=found.key,
+            version=variant.version,
+            baseline_version=found.baseline_version,
+            model=ModelAnswer(code=variant.model, id=model.provider_model_id, provider=model.provider),
+            prompt=PromptAnswer(code=prompt.code, version=prompt.version, sha256=prompt.sha256),
+            temperature=variant.temperature,
+            max_tokens=variant.max_tokens,
+            top_p=variant.top_p,
+            frequency_penalty=variant.frequency_penalty,
+            presence_penalty=variant.presence_penalty,
+            fallbacks=list(variant.fallbacks),
+            reason=found.reason,
+            why=found.why,
+            bucket=found.bucket,
+            gate=GateAnswer(included=found.gate.included, bucket=found.gate.bucket, why=found.gate.why),
+        )
+
+
+class RenderRequest(Strict):
+    """Whose prompt, and its values."""
+
+    interaction: Code
+    parameters: Values = Field(default_factory=dict)
+    tier: Code | None = None
+    tenant: Name | None = None
+    unit: Name | None = None
+    environment: Code = "production"
+
+
+class RenderAnswer(BaseModel):
+    """The prompt as a model would be sent it, and which one it is."""
+
+    text: str
+    resolution: ResolveAnswer

@@ -19,6 +19,7 @@ class Step(StrEnum):
     ENVIRONMENT_DEFAULT = "environment_default"
     NO_TEMPLATE = "no_template"
     RENDER_FAILED = "render_failed"
+    LAST_GOOD_TEMPLATE = "last_good_template"
     FALLBACK_MODEL = "fallback_model"
 
 
@@ -67,6 +68,8 @@ class LLMResponse:
     """Set in the configuration, but not taken by the model that answered."""
     environment: str | None = None
     release: int | None = None
+    release_age_seconds: float | None = None
+    """Since the release was last known to be the live one."""
     interaction: str | None = None
     configuration: str | None = None
     configuration_version: int | None = None
@@ -75,3 +78,7 @@ class LLMResponse:
     bucket: int | None = None
     template: str | None = None
     template_version: int | None = None
+    parsed: dict[str, object] | list[object] | None = None
+    """An analysis whose prompt asks for JSON: the answer as data, never anything that the model did not say."""
+    parse_error: str | None = None
+    """Why the answer could not be read as JSON although it should be; `text` has all of it."""

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from controlplane.runtime.client import ReleaseSource
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.resolver import Request, Resolution, resolve
 from controlplane.runtime.snapshot import Snapshot
+from controlplane.runtime.sources import ReleaseSource
 
 
 class NoReleaseError(ControlPlaneRuntimeError):
     """No release has arrived yet, neither from the store nor from the disk."""
+
+    kind = "no_release"
 
     def __init__(self) -> None:
         super().__init__("No release has been loaded yet.")
@@ -28,9 +30,9 @@ class LLMConfigurationService:
         self._releases = releases
         self._clock = clock
 
-    def live(self) -> Snapshot:
+    async def live(self, interaction_code: str, tenant_id: str | None = None) -> Snapshot:
         """The release to use for one request, from its start to its end; raises `NoReleaseError`."""
-        snapshot = self._releases.snapshot
+        snapshot = await self._releases.view_async(interaction_code, tenant_id)
         if snapshot is None:
             raise NoReleaseError
         return snapshot
@@ -51,4 +53,5 @@ class LLMConfigurationService:
         request that began earlier.
         """
         request = Request(interaction_code, tier, tenant_id, unit, conversation_id)
-        return resolve(snapshot or self.live(), request, now=self._clock())
+        live = snapshot or await self.live(interaction_code, tenant_id)
+        return resolve(live, request, now=self._clock())

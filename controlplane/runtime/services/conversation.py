@@ -1,4 +1,4 @@
-"""A conversation's history in the two shapes that calls need: one text for a prompt, messages for a model."""
+"""A conversation's history in the shapes that calls need: one text or a list for a prompt, messages for a model."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal
@@ -25,6 +25,11 @@ def as_messages(history: Iterable[Mapping[str, object]], user_message: str) -> t
         elif messages or side == "user":
             messages.append(Message(side, said))
     return tuple(messages)
+
+
+def as_list(history: Iterable[Mapping[str, object]]) -> list[dict[str, str]]:
+    """The turns as prompts declare them: each with `role` and `text`."""
+    return [{"role": role, "text": said} for role, said in _turns(history)]
 
 
 def _turns(history: Iterable[Mapping[str, object]]) -> list[tuple[str, str]]:

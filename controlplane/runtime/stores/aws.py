@@ -1,7 +1,9 @@
-"""A release store in DynamoDB (pointer, entries) and S3 (snapshots, prompts): the one for production.
+"""A release store in DynamoDB (pointer, entries, kill switches, heartbeats) and S3 (snapshots, prompts), for production.
 
-    table    pk <environment>#pointer   sk pointer              the pointer's fields
-             pk <environment>#<key>     sk <release, 12 digits> document, or gone
+    table    pk <environment>#pointer    sk pointer              the pointer's fields
+             pk <environment>#<key>      sk <release, 12 digits> document, or gone
+             pk <environment>#switches   sk switches             document, version
+             pk <environment>#heartbeat  sk <process>            document, expires (the table's TTL attribute)
     bucket   <prefix>/<environment>/snapshots/<sha256>.json.gz
              <prefix>/prompts/<sha256>.jinja
 
@@ -10,6 +12,7 @@ boto3 is imported when a store is first used, never when this module is.
 
 import base64
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -19,20 +22,17 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.runtime.canonical import digest
 from controlplane.runtime.errors import StoreError, StoreUnavailable
-from controlplane.runtime.stores import base
+from controlplane.runtime.stores import base, items
 from controlplane.runtime.stores.batches import write_all
+from controlplane.runtime.stores.bodies import read_body
 from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3.client import S3Client
 
+_log = logging.getLogger(__name__)
 _PROMPT_LIMIT = 1024 * 1024
-_DOWNLOAD_SECONDS = 30.0
-_CHUNK = 64 * 1024
-_POINTER_SORT_KEY = "pointer"
-# 400 KB is DynamoDB's bound for a whole item, names included; a document gets what is left after a long key.
-_DOCUMENT_LIMIT = 400 * 1024 - 4 * 1024
 
 
 class AwsStore:
@@ -66,22 +66,8 @@ class AwsStore:
 
     def read_pointer(self, environment: str) -> base.Pointer | None:
         """See `ReleaseStore.read_pointer`. A table that is not there yet holds no pointer."""
-        from botocore.exceptions import ClientError
-
-        try:
-            with _failures("read the pointer"):
-                answer = self.dynamodb.get_item(
-                    TableName=self._table, Key=_pointer_key(environment), ConsistentRead=True
-                )
-        except StoreError as problem:
-            if (
-                isinstance(problem.__cause__, ClientError)
-                and _code(problem.__cause__) == "ResourceNotFoundException"
-            ):
-                return None
-            raise
-        item = answer.get("Item")
-        return None if item is None else base.Pointer.from_document(_plain(item))
+        item = self._item(items.pointer_key(environment), "read the pointer")
+        return None if item is None else base.Pointer.from_document(items.plain(item))
 
     def move_pointer(self, pointer: base.Pointer) -> bool:
         """See `ReleaseStore.move_pointer`."""
@@ -89,7 +75,10 @@ class AwsStore:
             with _failures("move the pointer"):
                 self.dynamodb.put_item(
                     TableName=self._table,
-                    Item={**_pointer_key(pointer.environment), **_attributes(pointer.to_document())},
+                    Item={
+                        **items.pointer_key(pointer.environment),
+                        **items.attributes(pointer.to_document()),
+                    },
                     ConditionExpression="attribute_not_exists(#release) OR #release < :release",
                     ExpressionAttributeNames={"#release": "release"},
                     ExpressionAttributeValues={":release": {"N": str(pointer.release)}},
@@ -130,12 +119,16 @@ class AwsStore:
     def write_entries(self, environment: str, release: int, documents: Mapping[str, bytes | None]) -> None:
         """See `ReleaseStore.write_entries`. Nothing is written when one document is too large for an item."""
         sort_key = f"{base.check_release(release):012d}"
-        items = [
-            {"pk": {"S": _entry_key(environment, key)}, "sk": {"S": sort_key}, **_content(key, document)}
+        written = [
+            {
+                "pk": {"S": items.entry_key(environment, key)},
+                "sk": {"S": sort_key},
+                **items.content(key, document),
+            }
             for key, document in documents.items()
         ]
         with _failures("write entries"):
-            write_all(self.dynamodb, self._table, items)
+            write_all(self.dynamodb, self._table, written)
 
     def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
         """See `ReleaseStore.read_entry`."""
@@ -144,7 +137,7 @@ class AwsStore:
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk <= :sk",
                 ExpressionAttributeValues={
-                    ":pk": {"S": _entry_key(environment, key)},
+                    ":pk": {"S": items.entry_key(environment, key)},
                     ":sk": {"S": f"{base.check_release(at):012d}"},
                 },
                 ScanIndexForward=False,
@@ -156,20 +149,56 @@ class AwsStore:
                 return item["document"]["S"].encode()
         return None
 
+    def read_switches(self, environment: str) -> bytes | None:
+        """See `ReleaseStore.read_switches`. A table that is not there yet holds none."""
+        item = self._item(items.switches_key(environment), "read the kill switches")
+        return None if item is None else bytes(item["document"]["B"])
+
+    def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
+        """See `ReleaseStore.write_switches`."""
+        key, attributes = items.switches_key(environment), items.switches(data, version)
+        try:
+            with _failures("write the kill switches"):
+                self.dynamodb.put_item(
+                    TableName=self._table,
+                    Item={**key, **attributes},
+                    ConditionExpression="attribute_not_exists(#version) OR #version < :version",
+                    ExpressionAttributeNames={"#version": "version"},
+                    ExpressionAttributeValues={":version": attributes["version"]},
+                )
+        except _ConditionFailedError:
+            # As with the pointer: it may have been this very write, repeated.
+            return self._item(key, "read the kill switches") == {**key, **attributes}
+        return True
+
+    def write_heartbeat(self, environment: str, process: str, data: bytes, *, seconds: int) -> None:
+        """See `ReleaseStore.write_heartbeat`."""
+        item = items.heartbeat(environment, process, data, seconds=seconds)
+        with _failures("write a heartbeat"):
+            self.dynamodb.put_item(TableName=self._table, Item=item)
+
+    def read_heartbeats(self, environment: str) -> dict[str, bytes]:
+        """See `ReleaseStore.read_heartbeats`. The table takes days to drop what has expired, so this looks itself."""
+        asked = items.heartbeats_since(environment, time.time())
+        try:
+            with _failures("read the heartbeats"):
+                pages = self.dynamodb.get_paginator("query").paginate(TableName=self._table, **asked)
+                found = [item for page in pages for item in page["Items"]]
+        except _TableMissingError:
+            return {}
+        return {item["sk"]["S"]: bytes(item["document"]["B"]) for item in found}
+
     def ensure(self) -> None:
         """Make the table (billed per request) and the bucket, where they are not there yet."""
         with _failures("prepare the table and the bucket"):
             self._ensure_table()
+            self._ensure_expiry()
             self._ensure_bucket()
 
     def _ensure_table(self) -> None:
-        from botocore.exceptions import ClientError
-
         try:
             self.dynamodb.describe_table(TableName=self._table)
-        except ClientError as problem:
-            if _code(problem) != "ResourceNotFoundException":
-                raise
+        except self.dynamodb.exceptions.ResourceNotFoundException:
             with _unless("ResourceInUseException"):  # another worker was quicker
                 self.dynamodb.create_table(
                     TableName=self._table,
@@ -185,6 +214,20 @@ class AwsStore:
                 )
         waiter = self.dynamodb.get_waiter("table_exists")
         waiter.wait(TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
+
+    def _ensure_expiry(self) -> None:
+        """Have the table drop the heartbeats of processes that are gone. Refused, it only grows: nobody reads them."""
+        from botocore.exceptions import ClientError
+
+        try:
+            found = self.dynamodb.describe_time_to_live(TableName=self._table)
+            if found["TimeToLiveDescription"].get("TimeToLiveStatus") in {"DISABLED", None}:
+                specification: Any = {"Enabled": True, "AttributeName": "expires"}
+                self.dynamodb.update_time_to_live(
+                    TableName=self._table, TimeToLiveSpecification=specification
+                )
+        except ClientError as problem:
+            _log.warning("the table %s will not drop old heartbeats: %s", self._table, _code(problem))
 
     def _ensure_bucket(self) -> None:
         from botocore.exceptions import ClientError
@@ -241,6 +284,15 @@ class AwsStore:
             session.client("s3", endpoint_url=self._endpoint_url, config=config),
         )
 
+    def _item(self, key: dict[str, Any], what: str) -> dict[str, Any] | None:
+        """The item under a key as it is now; None without one, and without a table."""
+        try:
+            with _failures(what):
+                answer = self.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        except _TableMissingError:
+            return None
+        return answer.get("Item")
+
     def _snapshot_key(self, environment: str, sha256: str) -> str:
         return self._key(f"{base.check_environment(environment)}/snapshots/{base.check_name(sha256)}.json.gz")
 
@@ -271,42 +323,35 @@ class AwsStore:
             )
 
     def _get(self, key: str, limit: int) -> bytes:
-        from botocore.exceptions import ClientError
-
         try:
             with _failures(f"read {key}"):
                 answer = self.s3.get_object(Bucket=self._bucket, Key=key)
                 with answer["Body"] as body:
                     if answer["ContentLength"] > limit:
                         raise base.ObjectTooLargeError(f"{key} has more than {limit} bytes")
-                    return _read(body, limit, key)
-        except StoreError as problem:
-            if isinstance(problem.__cause__, ClientError) and _code(problem.__cause__) in {
-                "NoSuchKey",
-                "404",
-            }:
-                raise base.ObjectMissingError(f"there is no object {key}") from problem
-            raise
-
-
-def _read(body: Any, limit: int, key: str) -> bytes:
-    """A body, bounded in size and in time: a peer that drips a byte a second never runs into a socket's time-out."""
-    deadline = time.monotonic() + _DOWNLOAD_SECONDS
-    data = bytearray()
-    while chunk := body.read(_CHUNK):
-        data += chunk
-        if len(data) > limit:
-            raise base.ObjectTooLargeError(f"{key} has more than {limit} bytes")
-        if time.monotonic() > deadline:
-            raise StoreUnavailable(f"{key} did not arrive within {_DOWNLOAD_SECONDS:.0f} s")
-    return bytes(data)
+                    return read_body(body, limit=limit, name=key)
+        except _KeyMissingError as problem:
+            raise base.ObjectMissingError(f"there is no object {key}") from problem
 
 
 class _ConditionFailedError(Exception):
     """A conditional write did not take place."""
 
 
+class _TableMissingError(StoreError):
+    """Nothing was ever published here: the first publisher makes the table."""
+
+
+class _KeyMissingError(StoreError):
+    """The bucket has no object of this key."""
+
+
 _CONDITION_CODES = {"ConditionalCheckFailedException", "PreconditionFailed", "ConditionalRequestConflict"}
+_MISSING_CODES = {
+    "ResourceNotFoundException": _TableMissingError,
+    "NoSuchKey": _KeyMissingError,
+    "404": _KeyMissingError,
+}
 _BUSY_CODES = {
     "InternalError",
     "InternalServerError",
@@ -329,7 +374,7 @@ def _failures(what: str) -> Iterator[None]:
         code = _code(problem)
         if code in _CONDITION_CODES:
             raise _ConditionFailedError(code) from problem
-        kind = StoreUnavailable if code in _BUSY_CODES else StoreError
+        kind = StoreUnavailable if code in _BUSY_CODES else _MISSING_CODES.get(code, StoreError)
         raise kind(f"cannot {what}: {code}") from problem
     except (HTTPClientError, NoConnectionError, OSError) as problem:
         raise StoreUnavailable(f"cannot {what}: {type(problem).__name__}") from problem
@@ -350,40 +395,3 @@ def _unless(code: str) -> Iterator[None]:
 
 def _code(problem: Any) -> str:
     return str(problem.response.get("Error", {}).get("Code", "unknown"))
-
-
-def _pointer_key(environment: str) -> dict[str, Any]:
-    return {"pk": {"S": f"{base.check_environment(environment)}#pointer"}, "sk": {"S": _POINTER_SORT_KEY}}
-
-
-def _entry_key(environment: str, key: str) -> str:
-    if "/" not in key:  # every key has a kind; "pointer" is not one
-        raise ValueError(f"not an entry key: {key!r}")
-    return f"{base.check_environment(environment)}#{key}"
-
-
-def _content(key: str, document: bytes | None) -> dict[str, Any]:
-    if document is None:
-        return {"gone": {"BOOL": True}}
-    if len(document) > _DOCUMENT_LIMIT:
-        raise base.ObjectTooLargeError(f"{key} has {len(document)} bytes; an item holds {_DOCUMENT_LIMIT}")
-    return {"document": {"S": document.decode()}}
-
-
-def _attributes(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _attribute(value) for name, value in document.items()}
-
-
-def _attribute(value: object) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}
-
-
-def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _value(attribute) for name, attribute in item.items() if name not in {"pk", "sk"}}
-
-
-def _value(attribute: Mapping[str, Any]) -> object:
-    ((kind, value),) = attribute.items()
-    return int(value) if kind == "N" and value.lstrip("-").isdigit() else value

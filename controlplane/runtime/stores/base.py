@@ -13,6 +13,12 @@ from controlplane.runtime.errors import StoreError
 _log = logging.getLogger(__name__)
 _SHA256 = r"[0-9a-f]{64}"
 _ENVIRONMENT = r"[a-z0-9][a-z0-9_-]{0,62}"
+_PROCESS = r"[\x21-\x7e]{1,256}"
+
+SWITCHES_LIMIT = 64 * 1024
+"""Bytes of a document of kill switches at most: it is read every few seconds by every process."""
+HEARTBEAT_LIMIT = 64 * 1024
+"""Bytes of one heartbeat at most."""
 
 
 class ObjectMissingError(StoreError):
@@ -112,6 +118,25 @@ class ReleaseStore(Protocol):
     def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
         """The key's document as of release `at`: the newest at or below it; None when absent or gone."""
 
+    def read_switches(self, environment: str) -> bytes | None:
+        """The environment's document of kill switches, as it was written; None when none ever was."""
+
+    def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
+        """Make this the document of kill switches unless a later version is: one conditional write.
+
+        True when the store's document is now this one (also when it was already). False when the version there is later,
+        or is this very one with other content.
+        """
+
+    def write_heartbeat(self, environment: str, process: str, data: bytes, *, seconds: int) -> None:
+        """Keep what a process says of itself, in place of what it said before, for so many seconds.
+
+        Raises `ObjectTooLargeError` above `HEARTBEAT_LIMIT` bytes.
+        """
+
+    def read_heartbeats(self, environment: str) -> dict[str, bytes]:
+        """What each process said last, by the process; without those whose time has passed."""
+
 
 def settle(current: Pointer | None, wanted: Pointer) -> bool | None:
     """What a conditional move comes to: None means "write it", the rest is `move_pointer`'s answer."""
@@ -171,3 +196,24 @@ def check_release(release: int) -> int:
     if not 1 <= release < 10**12:
         raise ValueError(f"not a release number: {release}")
     return release
+
+
+def check_process(process: str) -> str:
+    """The name of a process, if it is one: printable ASCII without spaces, at most 256 characters."""
+    if not re.fullmatch(_PROCESS, process):
+        raise ValueError(f"not the name of a process: {process!r}")
+    return process
+
+
+def check_version(version: int) -> int:
+    """The version of a document of kill switches, if it is one."""
+    if version < 1:
+        raise ValueError(f"not a version: {version}")
+    return version
+
+
+def check_size(what: str, data: bytes, limit: int) -> bytes:
+    """The bytes, if they are not too many to be kept."""
+    if len(data) > limit:
+        raise ObjectTooLargeError(f"{what} has {len(data)} bytes; {limit} are allowed")
+    return data

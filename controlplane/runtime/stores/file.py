@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from controlplane.runtime.canonical import digest
-from controlplane.runtime.errors import StoreUnavailable
+from controlplane.runtime.errors import StoreError, StoreUnavailable
 from controlplane.runtime.stores import base
 from controlplane.runtime.stores.files import read_at_most, write_atomically
 from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
@@ -15,6 +18,18 @@ from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
 _POINTER_LIMIT = 64 * 1024
 _PROMPT_LIMIT = 1024 * 1024
 _ENTRY_LIMIT = 4 * 1024 * 1024
+_KEPT_LIMIT = 256 * 1024  # what is kept under a version or for a time, with the base64 it is written in
+
+
+class _Switches(msgspec.Struct, frozen=True):
+    version: int
+    document: bytes
+
+
+class _Heartbeat(msgspec.Struct, frozen=True):
+    process: str
+    expires: float
+    document: bytes
 
 
 class FileStore:
@@ -23,6 +38,8 @@ class FileStore:
         <folder>/<environment>/pointer.json
         <folder>/<environment>/snapshots/<sha256>.json.gz
         <folder>/<environment>/entries/<sha256 of the key>/<release>.json     empty when the key is gone
+        <folder>/<environment>/switches.json
+        <folder>/<environment>/heartbeats/<sha256 of the process>.json
         <folder>/prompts/<sha256>.jinja
 
     Keys are hashed because two keys may differ in case alone, which some file systems do not tell apart.
@@ -91,11 +108,72 @@ class FileStore:
             return None
         return self._read(folder / f"{newest:012d}.json", _ENTRY_LIMIT) or None
 
+    def read_switches(self, environment: str) -> bytes | None:
+        """See `ReleaseStore.read_switches`."""
+        current = self._switches(environment)
+        return None if current is None else current.document
+
+    def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
+        """See `ReleaseStore.write_switches`; under the same lock as the pointer."""
+        base.check_size("the document of kill switches", data, base.SWITCHES_LIMIT)
+        wanted = _Switches(base.check_version(version), bytes(data))
+        with self._failures(), self._locked(environment):
+            try:
+                current = self._switches(environment)
+            except StoreError:
+                current = None  # nobody can read what is there: a whole document is better
+            if current is None or current.version < version:
+                write_atomically(self._switches_path(environment), msgspec.json.encode(wanted))
+                current = wanted
+        return current == wanted
+
+    def write_heartbeat(self, environment: str, process: str, data: bytes, *, seconds: int) -> None:
+        """See `ReleaseStore.write_heartbeat`; removes the heartbeats whose time has passed."""
+        base.check_size("a heartbeat", data, base.HEARTBEAT_LIMIT)
+        folder = self._heartbeat_folder(environment)
+        beat = _Heartbeat(base.check_process(process), time.time() + seconds, bytes(data))
+        with self._failures():
+            write_atomically(folder / f"{digest(process.encode())}.json", msgspec.json.encode(beat))
+            for path, other in self._heartbeats(environment):
+                if other.expires <= time.time():
+                    # Written anew in this very moment, it is lost, and comes again with the process's next beat.
+                    path.unlink(missing_ok=True)
+
+    def read_heartbeats(self, environment: str) -> dict[str, bytes]:
+        """See `ReleaseStore.read_heartbeats`."""
+        now = time.time()
+        with self._failures():
+            return {
+                beat.process: beat.document for _, beat in self._heartbeats(environment) if beat.expires > now
+            }
+
+    def _switches(self, environment: str) -> _Switches | None:
+        data = self._read(self._switches_path(environment), _KEPT_LIMIT)
+        try:
+            return None if data is None else msgspec.json.decode(data, type=_Switches)
+        except msgspec.DecodeError as problem:
+            raise StoreError(f"the kill switches of {environment} are unreadable: {problem}") from problem
+
+    def _heartbeats(self, environment: str) -> Iterator[tuple[Path, _Heartbeat]]:
+        for path in sorted(self._heartbeat_folder(environment).glob("*.json")):
+            data = self._read(path, _KEPT_LIMIT)
+            try:
+                if data is not None:  # else it was removed since the folder was listed
+                    yield path, msgspec.json.decode(data, type=_Heartbeat)
+            except msgspec.DecodeError:
+                continue  # one that nobody can read must not hide the others
+
     def _environment(self, environment: str) -> Path:
         return self._directory / base.check_environment(environment)
 
     def _pointer_path(self, environment: str) -> Path:
         return self._environment(environment) / "pointer.json"
+
+    def _switches_path(self, environment: str) -> Path:
+        return self._environment(environment) / "switches.json"
+
+    def _heartbeat_folder(self, environment: str) -> Path:
+        return self._environment(environment) / "heartbeats"
 
     def _snapshot_path(self, environment: str, sha256: str) -> Path:
         return self._environment(environment) / "snapshots" / f"{base.check_name(sha256)}.json.gz"

@@ -1,6 +1,7 @@
 """A release store in this process: for tests, and for trying things out."""
 
 import threading
+import time
 from collections.abc import Mapping
 
 from controlplane.runtime.stores import base
@@ -15,6 +16,8 @@ class MemoryStore:
         self._snapshots: dict[tuple[str, str], bytes] = {}
         self._prompts: dict[str, str] = {}
         self._entries: dict[tuple[str, str], dict[int, bytes | None]] = {}
+        self._switches: dict[str, tuple[int, bytes]] = {}
+        self._heartbeats: dict[tuple[str, str], tuple[float, bytes]] = {}
 
     def read_pointer(self, environment: str) -> base.Pointer | None:
         """See `ReleaseStore.read_pointer`."""
@@ -68,3 +71,37 @@ class MemoryStore:
             history = self._entries.get((environment, key), {})
             newest = max((release for release in history if release <= at), default=None)
             return None if newest is None else history[newest]
+
+    def read_switches(self, environment: str) -> bytes | None:
+        """See `ReleaseStore.read_switches`."""
+        _, data = self._switches.get(base.check_environment(environment), (0, None))
+        return data
+
+    def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
+        """See `ReleaseStore.write_switches`."""
+        base.check_size("the document of kill switches", data, base.SWITCHES_LIMIT)
+        wanted = (base.check_version(version), bytes(data))
+        with self._lock:
+            current = self._switches.get(base.check_environment(environment))
+            if current is None or current[0] < version:
+                self._switches[environment] = wanted
+            return self._switches[environment] == wanted
+
+    def write_heartbeat(self, environment: str, process: str, data: bytes, *, seconds: int) -> None:
+        """See `ReleaseStore.write_heartbeat`."""
+        base.check_size("a heartbeat", data, base.HEARTBEAT_LIMIT)
+        key = (base.check_environment(environment), base.check_process(process))
+        with self._lock:
+            self._heartbeats[key] = (time.time() + seconds, bytes(data))
+            self._heartbeats = {key: kept for key, kept in self._heartbeats.items() if kept[0] > time.time()}
+
+    def read_heartbeats(self, environment: str) -> dict[str, bytes]:
+        """See `ReleaseStore.read_heartbeats`."""
+        base.check_environment(environment)
+        now = time.time()
+        with self._lock:
+            return {
+                process: data
+                for (where, process), (expires, data) in self._heartbeats.items()
+                if where == environment and expires > now
+            }

@@ -1,0 +1,72 @@
+"""Counting what a call did: what the metrics themselves cost.
+
+Floor: one number in one dict raised by one, without buckets, labels or threads. Limit: 1 µs for each call of `Metrics`. The
+last line is everything that one answer of a model counts, which takes seconds.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from bench.effort import Effort
+from bench.figures import Figure, Limit
+from bench.timing import in_turns, per_call
+from controlplane.runtime.metrics import Metrics
+
+_LIMIT = Limit(1, of="here")
+_SUBJECTS = 50
+
+Subject = tuple[str, str, str, int]
+
+
+def run(effort: Effort) -> list[Figure]:
+    """Measure."""
+    metrics = Metrics("production")
+    return [
+        _figure("lookup", effort, lambda one: metrics.lookup(*one, 3e-6)),
+        _figure("render", effort, lambda one: metrics.render(*one, 4e-5)),
+        _figure("answered", effort, partial(_answered, metrics)),
+        _figure("error", effort, lambda one: metrics.error(one[0], "timeout")),
+        _figure("fallback", effort, lambda one: metrics.fallback(one[0], "fallback_model", "timeout")),
+        _figure("cache", effort, lambda _: metrics.cache("configurations", hit=True)),
+        _figure("all that one answer counts", effort, partial(_whole, metrics), limit=None),
+    ]
+
+
+def _figure(
+    name: str, effort: Effort, count: Callable[[Subject], None], *, limit: Limit | None = _LIMIT
+) -> Figure:
+    items = _subjects(effort.calls)
+    counted: dict[Subject, int] = {}
+
+    def least(one: Subject) -> None:
+        counted[one] = counted.get(one, 0) + 1
+
+    pair = in_turns(lambda: per_call(count, items), lambda: per_call(least, items), rounds=effort.rounds)
+    return Figure(name, pair.subject / 1e3, "µs", pair.floor / 1e3, pair.ratio, limit)
+
+
+def _answered(metrics: Metrics, one: Subject) -> None:
+    interaction, tier, model, variant = one
+    metrics.answered(
+        interaction,
+        tier,
+        model,
+        variant,
+        path="configuration",
+        seconds=1.5,
+        input_tokens=1_000,
+        output_tokens=200,
+        cost=0.01,
+    )
+
+
+def _whole(metrics: Metrics, one: Subject) -> None:
+    metrics.lookup(*one, 3e-6)
+    metrics.render(*one, 4e-5)
+    metrics.path(one[0], "configuration")
+    _answered(metrics, one)
+
+
+def _subjects(calls: int) -> Sequence[Subject]:
+    known = [(f"INTERACTION_{number}", "premium", "MODEL", number) for number in range(_SUBJECTS)]
+    return [known[number % _SUBJECTS] for number in range(calls)]

@@ -1,0 +1,209 @@
+"""What is sent to whom: the path that a call takes, and every step down from what was wanted."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from controlplane.runtime.entries import Variant
+from controlplane.runtime.errors import (
+    ConfigurationNotFoundError,
+    ControlPlaneRuntimeError,
+    PromptProfileError,
+    SnapshotRefused,
+    TemplateNotFoundError,
+    TemplateRenderError,
+)
+from controlplane.runtime.providers.base import Message, ProviderRequest
+from controlplane.runtime.resolver import Reason, Resolution, in_gate
+from controlplane.runtime.services.answers import Path, Step
+from controlplane.runtime.services.calling import Target
+from controlplane.runtime.services.calls import Call
+from controlplane.runtime.services.configuration import LLMConfigurationService, NoReleaseError
+from controlplane.runtime.services.health import who_threw
+from controlplane.runtime.services.measuring import Descent, Measurements
+from controlplane.runtime.services.prompts import PromptService
+from controlplane.runtime.services.template import LLMTemplateService, RenderedTemplate
+from controlplane.runtime.snapshot import Snapshot
+from controlplane.runtime.sources import ReleaseSource
+
+_STEPS: Final[dict[type[ControlPlaneRuntimeError], Step]] = {
+    NoReleaseError: Step.NO_RELEASE,
+    ConfigurationNotFoundError: Step.NO_CONFIGURATION,
+    SnapshotRefused: Step.NO_CONFIGURATION,
+    TemplateNotFoundError: Step.NO_TEMPLATE,
+    TemplateRenderError: Step.RENDER_FAILED,
+    PromptProfileError: Step.RENDER_FAILED,
+}
+_MISSING: Final = tuple(_STEPS)
+_NOT_RENDERED: Final = (TemplateNotFoundError, TemplateRenderError, PromptProfileError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be sent, to which models in turn, and why."""
+
+    path: Path
+    why: str
+    request: ProviderRequest
+    targets: Sequence[Target]
+    instructions: str
+    """The prompt's own words, before values were filled in."""
+    descent: Descent
+    resolution: Resolution | None = None
+    rendered: RenderedTemplate | None = None
+
+
+class Planner:
+    """Chooses the path of each call, and walks it as far as the model."""
+
+    def __init__(
+        self,
+        releases: ReleaseSource,
+        configurations: LLMConfigurationService,
+        templates: LLMTemplateService,
+        prompts: PromptService,
+        measured: Measurements,
+        *,
+        use_config_lookup: bool,
+    ) -> None:
+        self._releases = releases
+        self._configurations = configurations
+        self._templates = templates
+        self._prompts = prompts
+        self._measured = measured
+        self._use_config_lookup = use_config_lookup
+
+    async def plan(self, call: Call) -> Plan:
+        """Resolve and render what the live release says of a call; where that cannot be, plan the legacy path."""
+        descent = Descent(call.tier)
+        kept_out = self._unwanted(call)
+        if kept_out is not None:
+            return self._legacy(call, kept_out, descent)
+        try:
+            # One release, from here to the end.
+            snapshot = await self._configurations.live(call.interaction, call.caller.tenant_id)
+            kept_out = self._thrown(call) or _outside_of_the_gate(call, snapshot)
+            if kept_out is not None:
+                return self._legacy(call, kept_out, descent)
+            descent.found = resolution = await self._resolve(call, snapshot, descent)
+            rendered = await self._render(call, snapshot, resolution, descent)
+        except _MISSING as problem:
+            self._step_down(call, descent, problem)
+            return self._legacy(call, str(problem), descent)
+        self._measured.took(call.interaction, Path.CONFIGURATION)
+        return Plan(
+            path=Path.CONFIGURATION,
+            why=resolution.why,
+            request=_request(resolution, rendered),
+            targets=_targets(snapshot, resolution.variant),
+            instructions=rendered.source,
+            descent=descent,
+            resolution=resolution,
+            rendered=rendered,
+        )
+
+    def _unwanted(self, call: Call) -> str | None:
+        """Why configuration look-up is not even begun, in words; None when it is."""
+        if not call.look_up:
+            return "configuration look-up is switched off for this call"
+        if not self._use_config_lookup:
+            return "configuration look-up is switched off for this service"
+        return None
+
+    def _thrown(self, call: Call) -> str | None:
+        """Who threw the interaction's kill switch, and why; None when nobody did."""
+        switch = self._releases.switches.thrown(call.interaction)
+        return None if switch is None else f"configuration look-up was switched off by {who_threw(switch)}"
+
+    async def _resolve(self, call: Call, snapshot: Snapshot, descent: Descent) -> Resolution:
+        started = time.perf_counter()
+        resolution = await self._configurations.resolve_configuration(
+            call.interaction,
+            call.tier,
+            tenant_id=call.caller.tenant_id,
+            unit=call.caller.user_id,
+            conversation_id=call.conversation_id,
+            snapshot=snapshot,
+        )
+        self._measured.resolved(resolution, time.perf_counter() - started)
+        if resolution.reason is Reason.ENVIRONMENT_DEFAULT:
+            self._take(call, descent, Step.ENVIRONMENT_DEFAULT, resolution.why, Step.NO_CONFIGURATION)
+        return resolution
+
+    async def _render(
+        self, call: Call, snapshot: Snapshot, resolution: Resolution, descent: Descent
+    ) -> RenderedTemplate:
+        started = time.perf_counter()
+        prompt, values = resolution.prompt, call.values()
+        try:
+            rendered = await self._templates.render_template(
+                prompt.code, values, version=prompt, snapshot=snapshot
+            )
+        except _NOT_RENDERED as problem:
+            last_good = await self._templates.render_last_good(prompt, values, snapshot=snapshot)
+            if last_good is None:
+                raise
+            rendered = last_good
+            self._step_down(call, descent, problem)
+            instead = f"{rendered.code} version {rendered.version} instead of version {prompt.version}"
+            self._take(call, descent, Step.LAST_GOOD_TEMPLATE, instead, descent.steps[-1])
+        self._measured.rendered(resolution, time.perf_counter() - started)
+        return rendered
+
+    def _legacy(self, call: Call, why: str, descent: Descent) -> Plan:
+        self._measured.took(call.interaction, Path.LEGACY)
+        request = call.legacy_request(self._prompts)
+        return Plan(
+            path=Path.LEGACY,
+            why=why,
+            request=request,
+            targets=[Target(self._prompts.legacy.provider, request.model_id)],
+            instructions=request.system or "",
+            descent=descent,
+        )
+
+    def _step_down(self, call: Call, descent: Descent, problem: ControlPlaneRuntimeError) -> None:
+        step = next(step for kind, step in _STEPS.items() if isinstance(problem, kind))
+        self._take(call, descent, step, str(problem), type(problem).__name__)
+
+    def _take(self, call: Call, descent: Descent, step: Step, because: str, kind: str) -> None:
+        descent.steps.append(step)
+        descent.because.append(because)
+        self._measured.stepped_down(call.interaction, step, kind, descent)
+
+
+def _outside_of_the_gate(call: Call, snapshot: Snapshot) -> str | None:
+    caller = call.caller
+    gate = in_gate(
+        snapshot,
+        call.interaction,
+        caller.user_id,
+        tenant_id=caller.tenant_id,
+        conversation_id=call.conversation_id,
+    )
+    return None if gate.included else f"the gate of {call.interaction}: {gate.why}"
+
+
+def _request(resolution: Resolution, rendered: RenderedTemplate) -> ProviderRequest:
+    variant = resolution.variant
+    # The prompt holds the conversation and the message already, so it is all that the model is told.
+    return ProviderRequest(
+        model_id=resolution.model.provider_model_id,
+        messages=(Message("user", rendered.text),),
+        temperature=variant.temperature,
+        max_tokens=variant.max_tokens,
+        top_p=variant.top_p,
+        frequency_penalty=variant.frequency_penalty,
+        presence_penalty=variant.presence_penalty,
+    )
+
+
+def _targets(snapshot: Snapshot, variant: Variant) -> list[Target]:
+    """The variant's model and its fallbacks, as far as they are active in this release."""
+    targets = []
+    for code in (variant.model, *variant.fallbacks):
+        model = snapshot.model(code)
+        if model is not None and (model.active or code == variant.model):
+            targets.append(Target(model.provider, model.provider_model_id, code, model))
+    return targets
