@@ -46,7 +46,7 @@ def facts() -> str:
     return (
         f"{_processor()}, {os.cpu_count()} cores, load {load}; {platform.system()}; "
         f"{platform.python_implementation()} {platform.python_version()}; "
-        f"jinja2 {version('jinja2')}, msgspec {version('msgspec')}"
+        f"jinja2 {version('jinja2')}, msgspec {version('msgspec')}, xxhash {version('xxhash')}"
     )
 
 

@@ -25,9 +25,9 @@ def run(effort: Effort) -> list[Figure]:
         _figure("lookup", effort, lambda one: metrics.lookup(*one, 3e-6)),
         _figure("render", effort, lambda one: metrics.render(*one, 4e-5)),
         _figure("answered", effort, partial(_answered, metrics)),
-        _figure("error", effort, lambda one: metrics.error(one[0], "timeout")),
-        _figure("fallback", effort, lambda one: metrics.fallback(one[0], "fallback_model", "timeout")),
-        _figure("cache", effort, lambda _: metrics.cache("configurations", hit=True)),
+        _figure("error", effort, partial(_failed, metrics)),
+        _figure("fallback", effort, partial(_stepped_down, metrics)),
+        _figure("cache", effort, lambda _: metrics.cache("configuration", hit=True)),
         _figure("all that one answer counts", effort, partial(_whole, metrics), limit=None),
     ]
 
@@ -58,6 +58,16 @@ def _answered(metrics: Metrics, one: Subject) -> None:
         output_tokens=200,
         cost=0.01,
     )
+
+
+def _failed(metrics: Metrics, one: Subject) -> None:
+    interaction, tier, model, variant = one
+    metrics.error(interaction, "timeout", tier=tier, model=model, variant=variant)
+
+
+def _stepped_down(metrics: Metrics, one: Subject) -> None:
+    interaction, tier, model, variant = one
+    metrics.fallback(interaction, "fallback_model", "timeout", tier=tier, model=model, variant=variant)
 
 
 def _whole(metrics: Metrics, one: Subject) -> None:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
+from xxhash import xxh3_64_intdigest
+
 from bench.effort import Effort
 from bench.figures import Figure, Limit
-from bench.hashes import Hash, fastest
 from bench.releases import (
     ENVIRONMENT,
     HALF,
@@ -42,20 +43,19 @@ _FLAT = Limit(1.5)
 
 def run(effort: Effort) -> list[Figure]:
     """Measure."""
-    hash_ = fastest()
     found: list[Figure] = []
     for size in effort.sizes:
         live = load(size)
         asked = requests(live, effort.calls)
-        pair = _compare(live, asked, hash_, effort)
+        pair = _compare(live, asked, effort)
         found += [
-            _median(f"resolve p50, {size:,} configurations (floor: dict + {hash_.name})", pair),
-            _slowest(live, asked, hash_, size),
+            _median(f"resolve p50, {size:,} configurations (floor: dict + xxh3)", pair),
+            _slowest(live, asked, size),
         ]
-    return found + _flatness(hash_, effort) + _other_shapes(effort, hash_)
+    return found + _flatness(effort) + _other_shapes(effort)
 
 
-def hand_written(live: Snapshot, asked: Sequence[Request], hash_: Hash) -> tuple[Floor, list[Asked]]:
+def hand_written(live: Snapshot, asked: Sequence[Request]) -> tuple[Floor, list[Asked]]:
     """Return the floor and what it is asked: a dict of what is needed and nothing else."""
     table: dict[str, tuple[bytes, object, object]] = {}
     for key in sorted(live.keys()):
@@ -63,18 +63,17 @@ def hand_written(live: Snapshot, asked: Sequence[Request], hash_: Hash) -> tuple
         if row is not None:
             older, newer = row.variants
             table[key] = (row.hash_prefix, older, newer)
-    number = hash_.of
 
     def choose(item: Asked) -> object:
         key, unit = item
         prefix, older, newer = table[key]
-        return newer if number(prefix + unit.encode()) % BUCKETS >= SPLIT else older
+        return newer if xxh3_64_intdigest(prefix + unit.encode()) % BUCKETS >= SPLIT else older
 
     return choose, [(key_of(request), request.unit or "") for request in asked]
 
 
-def _compare(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Effort) -> Pair:
-    floor, items = hand_written(live, asked, hash_)
+def _compare(live: Snapshot, asked: Sequence[Request], effort: Effort) -> Pair:
+    floor, items = hand_written(live, asked)
     return in_turns(lambda: _each(live, asked), lambda: per_call(floor, items), rounds=effort.rounds)
 
 
@@ -90,20 +89,20 @@ def _median(name: str, pair: Pair, *, limit: Limit | None = _P50) -> Figure:
     return Figure(name, pair.subject / 1e3, "µs", pair.floor / 1e3, pair.ratio, limit)
 
 
-def _slowest(live: Snapshot, asked: Sequence[Request], hash_: Hash, size: int) -> Figure:
-    floor, items = hand_written(live, asked, hash_)
+def _slowest(live: Snapshot, asked: Sequence[Request], size: int) -> Figure:
+    floor, items = hand_written(live, asked)
     ours = percentile(each_call(partial(resolve, live, now=_NOW), asked), 99)
     least = percentile(each_call(floor, items), 99)
     name = f"resolve p99, {size:,} configurations (with the clock's own time)"
     return Figure(name, ours / 1e3, "µs", least / 1e3, ours / least, _P99)
 
 
-def _flatness(hash_: Hash, effort: Effort) -> list[Figure]:
+def _flatness(effort: Effort) -> list[Figure]:
     """Compare the largest release with the smallest, in turns: figures taken one after the other drift with the machine."""
     small, large = effort.sizes[0], effort.sizes[-1]
     sides = [(live, requests(live, effort.calls)) for live in (load(large), load(small))]
     ours = [partial(_each, live, asked) for live, asked in sides]
-    least = [partial(per_call, *hand_written(live, asked, hash_)) for live, asked in sides]
+    least = [partial(per_call, *hand_written(live, asked)) for live, asked in sides]
     return [
         _median(
             f"resolve p50, {large:,} configurations (floor: {small})",
@@ -118,23 +117,21 @@ def _flatness(hash_: Hash, effort: Effort) -> list[Figure]:
     ]
 
 
-def _other_shapes(effort: Effort, hash_: Hash) -> list[Figure]:
+def _other_shapes(effort: Effort) -> list[Figure]:
     size = effort.sizes[1]
     live = load(size)
     asked = requests(live, effort.calls)
     half_open = load(size, gates=HALF)
     return [
-        _as_called(live, asked, hash_, effort),
-        _median(
-            "… found in the default row, after three others", _in_default_row(live, asked, hash_, effort)
-        ),
-        _median("… with a half-open gate: two hashes", _compare(half_open, asked, hash_, effort), limit=None),
-        _median("… bucketed by SHA-256 (v1)", _compare(_load_first(size), asked, hash_, effort), limit=None),
+        _as_called(live, asked, effort),
+        _median("… found in the default row, after three others", _in_default_row(live, asked, effort)),
+        _median("… with a half-open gate: two hashes", _compare(half_open, asked, effort), limit=None),
+        _median("… bucketed by SHA-256 (v1)", _compare(_load_first(size), asked, effort), limit=None),
     ]
 
 
-def _as_called(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Effort) -> Figure:
-    floor, items = hand_written(live, asked, hash_)
+def _as_called(live: Snapshot, asked: Sequence[Request], effort: Effort) -> Figure:
+    floor, items = hand_written(live, asked)
     known = [(one.interaction, one.tier, one.tenant_id, one.unit) for one in asked]
 
     def calls() -> float:
@@ -147,10 +144,10 @@ def _as_called(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Ef
     return _median("… as an application calls it", pair)
 
 
-def _in_default_row(live: Snapshot, asked: Sequence[Request], hash_: Hash, effort: Effort) -> Pair:
+def _in_default_row(live: Snapshot, asked: Sequence[Request], effort: Effort) -> Pair:
     strangers = [Request(INTERACTION, one.tier, "nobody-special", one.unit) for one in asked]
     plain = [Request(INTERACTION, None, None, one.unit) for one in asked]
-    floor, items = hand_written(live, plain, hash_)
+    floor, items = hand_written(live, plain)
     return in_turns(lambda: _each(live, strangers), lambda: per_call(floor, items), rounds=effort.rounds)
 
 

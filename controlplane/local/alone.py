@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from controlplane.config import Settings, SettingsError
-from controlplane.local import addresses, plan
+from controlplane.local import addresses, keys, plan
 
 # What a user may want otherwise than the running home; their AWS credentials, say, do not fit its emulator.
 _USERS_WORD = ("PORT", "RUNTIME_PORT", "CONTROLPLANE_", "AWS_ENDPOINT_URL", "ADMIN_")
@@ -39,7 +39,9 @@ def environment_for(settings: Settings, environment: Mapping[str, str]) -> dict[
             f"Nothing runs on {settings.home}: start ./run first, or set DATABASE_URL (and AWS_ENDPOINT_URL)."
         )
     said = {name: value for name, value in environment.items() if value and name.startswith(_USERS_WORD)}
-    return plan.told(environment, {**noted, **said})
+    # Who brings a key of their own is not told of the home's: with both, a program would not know which is meant.
+    homes = dict.fromkeys(keys.VARIABLES) if said.keys() & set(keys.VARIABLES) else {}
+    return plan.told(environment, {**noted, **homes, **said})
 
 
 def main(argv: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ A publish changes a few of thousands of entries. The others are never decoded: t
 are, and they are not checked again, where this process knows the live release to be in order.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from controlplane.runtime.validate import Checked, Problem, validate_raws, writt
 _MOST_REMEMBERED: Final = 100
 # By digest, of contents that this process has checked. Another process may run other rules (a newer version after an
 # upgrade), so this is not written down: the first publish of a process looks at everything.
-_in_order: dict[str, None] = {}
+_in_order: OrderedDict[str, None] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -88,5 +89,5 @@ def _bodies_of(session: Session, texts: Mapping[str, bytes], *, known: Mapping[s
 
 def _remember(sha256: str) -> None:
     _in_order[sha256] = None
-    while len(_in_order) > _MOST_REMEMBERED:
-        _in_order.pop(next(iter(_in_order)), None)
+    if len(_in_order) > _MOST_REMEMBERED:
+        _in_order.popitem(last=False)  # in one step: other threads publish as well

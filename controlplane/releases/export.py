@@ -78,8 +78,7 @@ def reconcile(
 ) -> Outcome:
     """Bring the store up to the environment's newest release. Raises what went wrong, after telling it on the release.
 
-    `thorough` also looks whether the live snapshot is still there and whole, and heals it if not. `signer` signs the pointer;
-    one that is live already keeps the signature it has.
+    `thorough` also looks whether the live release is still there, whole and signed by `signer`, and heals it if not.
     """
     with transaction(engine) as session:
         latest = latest_release(session, environment)
@@ -94,6 +93,8 @@ def reconcile(
         return Outcome.AHEAD
     if pointer is not None and pointer.release == latest.number:
         if not thorough or _is_whole(store, pointer):
+            if thorough and signer is not None and not _is_signed(store, pointer, signer):
+                _sign_again(engine, store, latest, signer)
             steps.settle(engine, environment, latest.number)
             return Outcome.CURRENT
         _log.warning("%s: the live release is not there as a whole; writing everything again", environment)
@@ -138,6 +139,32 @@ def _is_whole(store: ReleaseStore, pointer: Pointer) -> bool:
     except StoreError:
         return False
     return carded and canonical.digest(data) == pointer.sha256
+
+
+def _is_signed(store: ReleaseStore, pointer: Pointer, signer: Signer) -> bool:
+    """Say whether pointer and cards bear this key's signature; one key makes one signature of the same bytes."""
+    return signer.sign(pointer) == pointer and _has_cards(store, pointer.environment, pointer.release, signer)
+
+
+def _sign_again(engine: Engine, store: ReleaseStore, latest: Release, signer: Signer) -> None:
+    """Put this key's signature under the live release: keys were turned on or changed, or somebody changed the pointer.
+
+    What is signed comes from the database, as for a new release: nothing that only the store says gets a signature. The
+    release went live when it did, so its steps are told of only when this fails.
+    """
+    environment, number = latest.environment, latest.number
+    _log.info("%s: release %d is signed again, with the key %s", environment, number, signer.key_id)
+    try:
+        with transaction(engine) as session:
+            job = prepare(session, environment, number, since=number, carded=False, signer=signer)
+        _write_entries(store, job)
+        _check(store, job)
+        store.replace_signature(
+            signer.sign(_pointer(job))
+        )  # where a newer release came meanwhile, that is signed
+    except Exception as problem:
+        steps.tell_failed(engine, environment, number, Step.CHECK, steps.problem_words(problem))
+        raise
 
 
 def _export(
@@ -275,8 +302,8 @@ def _check(store: ReleaseStore, job: Job) -> str:
     return f"{len(snapshot)} entries load and are valid"
 
 
-def _move_pointer(engine: Engine, store: ReleaseStore, job: Job, signer: Signer | None) -> Outcome:
-    pointer = Pointer(
+def _pointer(job: Job) -> Pointer:
+    return Pointer(
         environment=job.environment,
         release=job.number,
         sha256=job.sha256,
@@ -286,6 +313,10 @@ def _move_pointer(engine: Engine, store: ReleaseStore, job: Job, signer: Signer 
         published_at=now().isoformat().replace("+00:00", "Z"),
         allow_shrink=job.allow_shrink,
     )
+
+
+def _move_pointer(engine: Engine, store: ReleaseStore, job: Job, signer: Signer | None) -> Outcome:
+    pointer = _pointer(job)
     steps.begin(engine, job.environment, job.number, Step.POINTER)
     try:
         moved = store.move_pointer(signer.sign(pointer) if signer else pointer)

@@ -1,7 +1,7 @@
 """The library that obeys what was published: read a release, resolve a request, render a prompt, call a model.
 
-Everything in `__all__` is the public door; everything else may change. The base needs only jinja2 and msgspec:
-an AWS store, a provider's SDK or the HTTP service is imported where it is used.
+Everything in `__all__` is the public door; everything else may change. The base needs only jinja2, msgspec and
+xxhash: an AWS store, a provider's SDK or the HTTP service is imported where it is used.
 
 >>> snapshot = Snapshot.load(data, release=12, environment="production")
 >>> found = resolve(snapshot, Request("COACHING_RESPONSE", tier="premium", unit="u-1"), now=datetime.now(UTC))

@@ -36,6 +36,9 @@ from controlplane.runtime.validate import READ, Body, Checked, Problem, validate
 READER: Final = 2
 """This reader's number: a release whose pointer asks for a higher one holds what it would misunderstand."""
 
+COMPILED: Final = "compiled"
+"""What a snapshot derives its programs under, before the hash of the text."""
+
 _MAX_LOSS: Final = 0.3
 _PROBLEMS_SHOWN: Final = 3
 
@@ -54,8 +57,8 @@ class EntriesRefused(SnapshotRefused):
         super().__init__(f"{len(problems)} problems, the first: {shown}")
 
 
-def check_pointer(pointer: Pointer, *, environment: str, current: Snapshot | None) -> None:
-    """Refuse, before anything is downloaded, what must not be served."""
+def check_pointer(pointer: Pointer, *, environment: str, current: Snapshot | Pointer | None) -> None:
+    """Refuse, before anything is downloaded, what must not be served; `current` is what is served now."""
     if pointer.environment != environment:
         raise PointerRefused(f"the pointer is of {pointer.environment}, not of {environment}")
     if pointer.schema != SCHEMA:
@@ -192,7 +195,7 @@ def _take_over(snapshot: Snapshot, sha256: str, base: Snapshot) -> None:
 
 
 def _key(sha256: str) -> tuple[str, str]:
-    return ("compiled", sha256)
+    return (COMPILED, sha256)
 
 
 def _fingerprint() -> str:

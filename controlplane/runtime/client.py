@@ -14,7 +14,7 @@ from controlplane.runtime.disk import DiskCopy
 from controlplane.runtime.keeper import Keeper, Source
 from controlplane.runtime.signing import Verifier
 from controlplane.runtime.snapshot import Snapshot
-from controlplane.runtime.stores.base import ReleaseStore
+from controlplane.runtime.stores.base import ReleaseStore, check_environment
 from controlplane.runtime.switchboard import Switchboard
 from controlplane.runtime.switches import SWITCHES_FILE, KillSwitches
 from controlplane.runtime.ticking import Pace, Ticker
@@ -66,8 +66,8 @@ class Client(Keeper):
     stays as the release before had it, where that makes a whole that is right (`controlplane.runtime.isolation`).
 
     From `environ` (that of the process) come the public keys (`CONTROLPLANE_PUBLIC_KEYS`), unless `verifier` has them,
-    and kill switches (`CONTROLPLANE_KILL`, `CONTROLPLANE_SWITCHES_FILE`). Raises `ValueError` when a key cannot be used
-    or an interval is none. `clock` counts seconds and never goes back.
+    and kill switches (`CONTROLPLANE_KILL`, `CONTROLPLANE_SWITCHES_FILE`). Raises `ValueError` when a key cannot be used,
+    an interval is none, or the environment's code is none. `clock` counts seconds and never goes back.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Client(Keeper):
         for name, seconds in (("poll_seconds", poll_seconds), ("switches_seconds", switches_seconds)):
             if not seconds > 0:  # also true of nan
                 raise ValueError(f"{name} must be more than 0, not {seconds}")
+        check_environment(environment)
         environ = os.environ if environ is None else environ
         verifier = verifier or Verifier.from_environment(environ)
         folder = disk / environment if disk else None
@@ -142,8 +143,8 @@ class Client(Keeper):
             try:
                 self._launch(at_once=True)
             except RuntimeError as problem:  # no more threads: what was kept is better than nothing
-                self.note(f"nothing is kept fresh: {problem}")
                 self.load_kept()
+                self.note(f"nothing is kept fresh: {problem}")
                 self._mark_looked()
         deadline = time.monotonic() + _START_SECONDS
         for looked in (self._looked, self._switches_looked):

@@ -75,13 +75,23 @@ class DiskCopy:
 
     def save(self, pointer: Pointer, data: bytes) -> None:
         """Keep a release, and of the older ones the last good one and as many as make three; raises `OSError`."""
-        content = to_bytes(pointer, data, checked_by=CHECKED_BY)
         good = self._path(pointer.release, "good")
-        if _content(good) != content:
+        kept = from_file(good)
+        if kept is None or (kept.pointer, kept.data) != (pointer, data):
+            content = to_bytes(pointer, data, checked_by=CHECKED_BY)
             write_atomically(self._path(pointer.release, "release"), content)
             good.unlink(missing_ok=True)  # damaged, or of another history
         self._remove_older()
         self._remove_leftovers()
+
+    def renew(self, pointer: Pointer) -> None:
+        """Put a pointer that was signed anew in the place of the one that is kept; raises `OSError`."""
+        for kind in ("release", "good"):
+            path = self._path(pointer.release, kind)
+            copy = from_file(path)
+            if copy is not None and copy.pointer.sha256 == pointer.sha256:
+                checked_by = CHECKED_BY if copy.checked else ""
+                write_atomically(path, to_bytes(pointer, copy.data, checked_by=checked_by))
 
     def promote(self, release: int) -> bool:
         """Call a kept release good; False when there is no such file any more. Raises `OSError`."""
@@ -100,7 +110,8 @@ class DiskCopy:
             if file.reader > self._reader:
                 continue
             copy = from_file(file.path)
-            if copy is not None:
+            # A flipped bit in the number could keep every real release out, as older ones.
+            if copy is not None and copy.pointer.release == file.release:
                 yield copy._replace(promoted=file.good)
 
     def _path(self, release: int, kind: str) -> Path:
@@ -196,10 +207,3 @@ def _read(path: Path, limit: int, *, flags: int, owners: set[int] | None = None)
             return None
         data = file.read(limit + 1)
     return None if len(data) > limit else data
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return read_own(path, _FILE_LIMIT)
-    except OSError:
-        return None

@@ -9,11 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from controlplane.runtime.acceptance import EntriesRefused, check_entries
+from controlplane.runtime.errors import SnapshotRefused
 from controlplane.runtime.snapshot import Snapshot, assemble
 from controlplane.runtime.validate import Problem
 
 # What is wrong with one kind makes what names it look wrong as well; so the named come before those that name them.
 _ORDER: Final = ("tier", "model", "interaction", "body", "prompt", "configuration", "gate")
+
+# More than that is no slip in a release, but a bad release.
+_MOST: Final = 50
 
 
 class Mixture(NamedTuple):
@@ -36,11 +40,15 @@ def hold_back(refused: EntriesRefused, last_good: Snapshot) -> Mixture | None:
         if not more or not all(key not in held_back and _is_better(key, wanted, last_good) for key in more):
             return None
         held_back |= more
-        mixed = _mix(wanted, last_good, held_back.keys())
+        if len(held_back) > _MOST:
+            return None
         try:
+            mixed = _mix(wanted, last_good, held_back.keys())
             check_entries(mixed, last_good)
         except EntriesRefused as still:
             problem = still
+        except SnapshotRefused:  # too large, together
+            return None
         else:
             return Mixture(mixed, held_back)
     return None
@@ -64,8 +72,10 @@ def _kind(key: str) -> str:
 
 
 def _is_better(key: str, wanted: Snapshot, last_good: Snapshot) -> bool:
-    # A text can be left out: prompts that need it are held back in their turn.
-    return _kind(key) == "body" or (key in last_good and last_good.raw(key) != wanted.raw(key))
+    # What is no entry is a prompt's text. That can be left out: prompts that need it are held back in their turn.
+    if key not in wanted:
+        return True
+    return key in last_good and last_good.raw(key) != wanted.raw(key)
 
 
 def _mix(wanted: Snapshot, last_good: Snapshot, held_back: Collection[str]) -> Snapshot:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from controlplane.runtime.acceptance import (
     EntriesRefused,
     PointerRefused,
@@ -88,7 +90,9 @@ class Keeper:
         self._isolate = isolate
         self._clock = clock
         self._kept_loaded = False
+        self._pointer: Pointer | None = None
         self._arrived: _Arrival | None = None
+        self._renewed: Pointer | None = None
         self._settled: Snapshot | None = None
         self._unfit: set[str] = set()
 
@@ -96,6 +100,9 @@ class Keeper:
         """Serve what was kept, where nothing is served yet; looks for it once."""
         if self.snapshot is not None or self._kept_loaded:
             return
+        self._serve_kept()
+
+    def _serve_kept(self) -> None:
         self._kept_loaded = True
         try:
             served = any(
@@ -112,7 +119,8 @@ class Keeper:
         try:
             self._look()
         except SnapshotRefused as refused:
-            self.note(str(refused))  # the store works: no reason to ask it less often
+            self.failures = 0  # the store works: no reason to ask it less often
+            self.note(str(refused))
         except ControlPlaneRuntimeError as problem:
             self.failures += 1
             self.note(str(problem))
@@ -132,8 +140,12 @@ class Keeper:
                 self._withdraw(self.snapshot, arrived, str(problem))
                 return
             self._settled = self.snapshot
-        if arrived is not None:
-            self._on_disk(lambda disk: disk.save(arrived.pointer, arrived.data))
+        if arrived is not None and not self._on_disk(lambda disk: disk.save(arrived.pointer, arrived.data)):
+            self._arrived = arrived  # a disk that is full may not stay so
+            return
+        renewed, self._renewed = self._renewed, None
+        if renewed is not None:
+            self._on_disk(lambda disk: disk.renew(renewed))
         self._promote()
 
     def note(self, error: str) -> None:
@@ -150,19 +162,17 @@ class Keeper:
         pointer = self._store.read_pointer(self.environment)
         if pointer is None:
             raise PointerRefused("the store has no release of this environment")
-        if self.status.quarantine and self.status.quarantine.pointer == pointer:
+        self._verifier.verify(pointer)
+        refused = self.status.quarantine
+        if refused is not None and _unsigned(refused.pointer) == _unsigned(pointer):
             if current is not None and current.release == pointer.release:  # without what is held back of it
                 self._set(confirmed=self._clock())
-            raise SnapshotRefused(self.status.quarantine.reason)
-        self._check(pointer, current)
+            raise SnapshotRefused(refused.reason)
+        check_pointer(pointer, environment=self.environment, current=current)
         if current is None or pointer.release != current.release:
             self._take(pointer, current)
         else:
-            self._confirm()
-
-    def _check(self, pointer: Pointer, current: Snapshot | None) -> None:
-        self._verifier.verify(pointer)
-        check_pointer(pointer, environment=self.environment, current=current)
+            self._confirm(pointer)
 
     def _take(self, pointer: Pointer, current: Snapshot | None) -> None:
         asked = self._clock()
@@ -173,8 +183,7 @@ class Keeper:
             snapshot = accept(pointer, data, current=current, trust=trust)
         except SnapshotRefused as refused:
             # These are the very bytes that were published: they will not get better, whatever the store does.
-            self._refuse(pointer, refused, current, asked)
-            raise
+            raise SnapshotRefused(self._refuse(pointer, refused, current, asked)) from None
         if self.snapshot is not current:  # a thread of an earlier start hung until now
             raise PointerRefused(f"release {pointer.release} came too late")
         self._serve(snapshot, "store", pointer, confirmed=asked)
@@ -183,23 +192,30 @@ class Keeper:
 
     def _refuse(
         self, pointer: Pointer, refused: SnapshotRefused, current: Snapshot | None, asked: float
-    ) -> None:
-        mixture = None
-        if self._isolate and current is not None and isinstance(refused, EntriesRefused):
-            mixture = hold_back(refused, current)
+    ) -> str:
+        """Keep a release out, or only what is wrong in it; return why."""
+        reason = str(refused)
+        self._set(quarantine=Quarantine(pointer, reason), soaking_since=None)
+        if not self._isolate or current is None or not isinstance(refused, EntriesRefused):
+            return reason
+        mixture = hold_back(refused, current)
         if mixture is not None and self.snapshot is current:
+            reason += f"; {len(mixture.held_back)} entries stay as they were, the rest is served"
             self._serve(mixture.snapshot, "store", pointer, confirmed=asked)
-            self._set(held_back=mixture.held_back)
-        self._set(quarantine=Quarantine(pointer, str(refused)), soaking_since=None)
+            self._set(quarantine=Quarantine(pointer, reason), held_back=mixture.held_back)
+        return reason
 
-    def _confirm(self) -> None:
+    def _confirm(self, pointer: Pointer) -> None:
+        if pointer != self._pointer:  # signed anew, perhaps with another key
+            self._pointer = self._renewed = pointer
+            self._set(signed_by=self._signer_of(pointer))
         now, since = self._clock(), self.status.soaking_since
         if self.status.source != "store" and not self.status.promoted:
             since = now
         self._set(source="store", confirmed=now, error=None, quarantine=None, soaking_since=since)
 
     def _serve(self, snapshot: Snapshot, source: Source, pointer: Pointer, *, confirmed: float) -> None:
-        self.snapshot = snapshot
+        self._pointer = pointer
         self._set(
             source=source,
             confirmed=confirmed,
@@ -208,8 +224,9 @@ class Keeper:
             soaking_since=None,
             promoted=False,
             held_back={},
-            signed_by=pointer.key_id if self._verifier.required else None,
+            signed_by=self._signer_of(pointer),
         )
+        self.snapshot = snapshot  # last: what is served never has the age of what was not
         _log.info("%s: release %s from %s", self.environment, snapshot.release, source)
         self.serving()
 
@@ -217,7 +234,8 @@ class Keeper:
         if copy.pointer.sha256 in self._unfit:
             return False
         try:
-            self._check(copy.pointer, None)
+            self._verifier.verify(copy.pointer)
+            check_pointer(copy.pointer, environment=self.environment, current=None)
             trust = Trust.CHECKED if copy.checked else Trust.NOTHING
             snapshot = accept(copy.pointer, copy.data, trust=trust)
         except Exception as problem:  # whatever a damaged file makes happen, the next one is tried
@@ -230,12 +248,16 @@ class Keeper:
     def _withdraw(self, snapshot: Snapshot, arrived: _Arrival | None, reason: str) -> None:
         """Stop serving what turned out, on a closer look, not to be fit for it; serve what was kept, if anything."""
         self._unfit.add(snapshot.sha256)
-        self.snapshot = None
-        self._set(source="none", soaking_since=None, promoted=False, signed_by=None, held_back={})
-        self._kept_loaded = False
-        self.load_kept()
+        # Until a copy is found the calls that its bad entries do not concern are still answered by it.
+        self._serve_kept()
+        if self.snapshot is snapshot:
+            self.snapshot = None
+            self._set(source="none", soaking_since=None, promoted=False, signed_by=None, held_back={})
         self._set(quarantine=Quarantine(arrived.pointer, reason) if arrived else None)
         self.note(reason)
+
+    def _signer_of(self, pointer: Pointer) -> str | None:
+        return pointer.key_id if self._verifier.required else None
 
     def _promote(self) -> None:
         since, snapshot = self.status.soaking_since, self.snapshot
@@ -244,17 +266,24 @@ class Keeper:
         self._on_disk(lambda disk: self._set(promoted=disk.promote(snapshot.release)))
         self._set(soaking_since=None)
 
-    def _on_disk(self, do: Callable[[DiskCopy], None]) -> None:
+    def _on_disk(self, do: Callable[[DiskCopy], None]) -> bool:
         if self._disk is None:
-            return
+            return True
         try:
             do(self._disk)
         except OSError as problem:
-            if str(problem) != self.status.disk_error:
+            error = problem.strerror or str(problem)  # the rest names a temporary file, another one each time
+            if error != self.status.disk_error:
                 _log.warning("%s: the disk copy could not be written: %s", self.environment, problem)
-            self._set(disk_error=str(problem))
-        else:
-            self._set(disk_error=None)
+            self._set(disk_error=error)
+            return False
+        self._set(disk_error=None)
+        return True
 
     def _set(self, **changes: object) -> None:
         self.status = replace(self.status, **changes)  # type: ignore[arg-type]
+
+
+def _unsigned(pointer: Pointer) -> Pointer:
+    """Return what a pointer says but for who signed it and when: a release that was refused is none the better for that."""
+    return msgspec.structs.replace(pointer, key_id=None, signature=None, published_at="")

@@ -42,8 +42,6 @@ _DESCRIPTIONS: Final = {
     "cost": "What calls cost, in the currency of the registry's prices.",
     "calls_without_cost": "Calls whose cost is not known.",
 }
-_ERRORS: Final = "Calls without an answer, or with one that cannot be read."
-_DEPRECATED: Final = "Calls that did not say which interaction they mean."
 
 Key = tuple[object, ...]
 Cells = dict[Key, list[float]]
@@ -171,11 +169,11 @@ class Metrics:
         yield self._times("call", "Time until a model had answered.", read.answers, LONG_BOUNDS, _ANSWER)
         for name, place in _AMOUNTS.items():
             yield self._sums(name, _DESCRIPTIONS[name], read.answers, _ANSWER, at=place)
-        yield self._sums("errors", _ERRORS, read.errors, (*_SUBJECT, "kind"))
+        yield self._sums("errors", "Failed calls, and unreadable answers.", read.errors, (*_SUBJECT, "kind"))
         yield self._sums("fallbacks", "Steps down.", read.fallbacks, (*_SUBJECT, "step", "reason"))
         yield self._sums("cache_requests", "Questions to caches.", read.caches, ("cache", "result"))
         yield self._sums("paths", "Calls by the path they took.", read.paths, ("interaction", "path"))
-        yield self._sums("deprecated_calls", _DEPRECATED, read.deprecated, ("interaction",))
+        yield self._sums("deprecated_calls", "Calls of the old shape.", read.deprecated, _SUBJECT[:1])
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How often each path, step down, error and call of the old shape came, whatever the interaction."""
@@ -386,15 +384,8 @@ def _variants(read: _Shard) -> list[dict[str, Any]]:
 
 
 def _no_calls(subject: Key) -> dict[str, Any]:
-    named = dict(zip(_SUBJECT, subject, strict=True))
-    return {
-        **named,
-        "calls": 0,
-        "errors": 0,
-        "fallbacks": 0,
-        **dict.fromkeys((*_AMOUNTS, "seconds"), 0),
-        "counts": [0] * (len(LONG_BOUNDS) + 1),
-    }
+    noughts = dict.fromkeys(("calls", "errors", "fallbacks", *_AMOUNTS, "seconds"), 0)
+    return {**dict(zip(_SUBJECT, subject, strict=True)), **noughts, "counts": [0] * (len(LONG_BOUNDS) + 1)}
 
 
 _all_metrics: "weakref.WeakSet[Metrics]" = weakref.WeakSet()

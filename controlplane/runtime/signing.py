@@ -4,8 +4,8 @@ A pointer's signature covers its environment and its release, not the content al
 another environment, and a changed one is not good. It does not stop somebody from showing an old pointer again; that is
 why a reader also refuses a release older than the one it serves.
 
-Readers take any number of public keys. To change keys: give the readers both, sign with the new one, publish a release in
-each environment, and take the old one away.
+Readers take any number of public keys. To change keys: give the readers both, sign with the new one, and take the old one
+away; `docs/operating.md` says when.
 
 `cryptography` is imported when a key is given, never when this module is.
 """
@@ -109,8 +109,10 @@ class Verifier:
         `CONTROLPLANE_PUBLIC_KEYS_FILE` may name a file of the same instead. A file that is not there is an error: keys that
         were meant must not turn into no keys.
         """
-        texts = [text.strip() for text in _one_of(environ, PUBLIC_KEYS, PUBLIC_KEYS_FILE).split(",")]
-        texts = [text for text in texts if text]
+        said = _one_of(environ, PUBLIC_KEYS, PUBLIC_KEYS_FILE)
+        texts = [text for part in said.split(",") if (text := part.strip())]
+        if said and not texts:
+            raise SigningKeyError(f"{PUBLIC_KEYS} holds no key")
         keys = dict(_parse(PUBLIC_KEYS, text) for text in texts)
         if len(keys) != len(texts):
             raise SigningKeyError(f"{PUBLIC_KEYS} names a key twice")

@@ -215,7 +215,7 @@ def _make_row(snapshot: Snapshot, asked: tuple[Reason, str]) -> Row:
         steady=timeless and configuration.unit == "user",
         single=timeless and len(variants) == 1,
         hash=bucketing.hash_of(configuration.algorithm),
-        prefix=bucketing.prefix(configuration.algorithm, configuration.salt, configuration.unit),
+        prefix=configuration.hash_prefix,
         cut=_one_object(bands[1][0]) if len(bands) == 2 else None,
         below=places[0],
         above=places[-1],

@@ -61,10 +61,9 @@ class Ticker:
 
     def start(self, *, at_once: bool) -> None:
         """Begin, now or after the first wait; raises `RuntimeError` when the system gives no more threads."""
-        self._thread = threading.Thread(
-            target=self._run, kwargs={"at_once": at_once}, name=self._name, daemon=True
-        )
-        self._thread.start()
+        thread = threading.Thread(target=self._run, kwargs={"at_once": at_once}, name=self._name, daemon=True)
+        thread.start()
+        self._thread = thread
 
     def wake(self) -> None:
         """Cut the present wait short."""

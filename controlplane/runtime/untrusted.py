@@ -19,13 +19,14 @@ _MARKS: Final = (
     r"<[|\uff5c][\w/\u2581-]{1,64}[|\uff5c]>",
     r"\[/?INST\]",
     r"<</?SYS>>",
+    r"<(?:start|end)_of_turn>",
     r"(?:(?<=[\n\u2028\u2029])|\A)(?P<indent>[^\S\n\u2028\u2029]*)(?P<speaker>Human|Assistant):",
 )
 _UNSEEN_CHARACTERS: Final = re.compile(f"[{_UNSEEN}]+")
 _LINE_ENDS: Final = re.compile(r"\r\n?")
 _MARK: Final = re.compile("|".join(_MARKS))
 # Looked for first, and nearly always in vain: a look for a word takes a hundredth of the time of the expression above.
-_SIGNS: Final = ("<|", "<\uff5c", "<<", "INST]", "Human:", "Assistant:")
+_SIGNS: Final = ("<|", "<\uff5c", "<<", "INST]", "_of_turn>", "Human:", "Assistant:")
 # In UTF-8, all of U+E0000 to U+E0FFF begins with these two bytes.
 _TAGS_BEGIN: Final = b"\xf3\xa0"
 _BRACKETS: Final = "<>|\uff5c[]"

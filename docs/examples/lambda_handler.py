@@ -1,7 +1,7 @@
 """An AWS Lambda function: it looks up only what a call needs, and keeps that for the calls that follow.
 
-What is made at the top lives as long as the function's container: the first call reads two items of the table, those after
-it read nothing. Handler: `lambda_handler.handler`.
+What is made at the top lives as long as the function's container: the first call reads a few items of the table and one
+prompt, those after it at most look whether there is a new release. Handler: `lambda_handler.handler`.
 """
 
 import asyncio

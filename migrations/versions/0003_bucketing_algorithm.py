@@ -13,9 +13,10 @@ COLUMNS = (("configurations", "algorithm"), ("interactions", "gate_algorithm"))
 
 def upgrade() -> None:
     for table, column in COLUMNS:
+        # The default stays: a site of the version before, still running while this one starts, knows no such column, and
+        # what it makes it publishes with the first algorithm. This version names one for every row; a model that
+        # forgot would insert NULL, and be refused.
         op.add_column(table, sa.Column(column, sa.Text(), nullable=False, server_default="v1"))
-        # Written by the service for every new row. A default left here would give the old one to whoever forgets.
-        op.alter_column(table, column, server_default=None)
 
 
 def downgrade() -> None:

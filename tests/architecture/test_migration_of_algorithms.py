@@ -1,8 +1,13 @@
+from uuid import uuid4
+
 import pytest
 from alembic import command
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from controlplane.db import make_engine
+from controlplane.registry.models import Interaction
 from tests.architecture.test_migrations import configuration
 from tests.conftest import Databases
 
@@ -13,28 +18,23 @@ INSERT INTO configurations (id, interaction, salt, unit, created_at)
 VALUES (gen_random_uuid(), 'OLD', 'salt', 'user', now())
 """
 KEPT = "SELECT algorithm, gate_algorithm FROM configurations JOIN interactions ON interaction = code"
-DEFAULTS = """
-SELECT count(*) FROM information_schema.columns
-WHERE column_name IN ('algorithm', 'gate_algorithm') AND column_default IS NOT NULL
-"""
 
 
 @pytest.fixture
 def before(databases: Databases) -> Engine:
     """A database as it was before there was a second algorithm."""
-    engine = make_engine(databases.create("before_algorithms"))
+    engine = make_engine(databases.create(f"before_{uuid4().hex}"))
     with engine.connect() as connection:
         command.upgrade(configuration(connection), "0002")
     return engine
 
 
-def test_rows_from_before_keep_the_first_algorithm_and_nothing_is_assumed_of_new_ones(before: Engine) -> None:
+def test_rows_from_before_keep_the_first_algorithm(before: Engine) -> None:
     with before.connect() as connection:
         connection.execute(text(INSERTED))
         connection.commit()
         command.upgrade(configuration(connection), "0003")
         assert connection.execute(text(KEPT)).all() == [("v1", "v1")]
-        assert connection.scalar(text(DEFAULTS)) == 0
         connection.commit()
         command.downgrade(configuration(connection), "0002")
         assert connection.scalar(text("SELECT count(*) FROM configurations")) == 1
@@ -42,3 +42,17 @@ def test_rows_from_before_keep_the_first_algorithm_and_nothing_is_assumed_of_new
         command.upgrade(configuration(connection), "0003")
         assert connection.execute(text(KEPT)).all() == [("v1", "v1")]
     before.dispose()
+
+
+def test_a_site_of_the_version_before_goes_on_while_a_new_one_starts(before: Engine) -> None:
+    with before.connect() as connection:
+        command.upgrade(configuration(connection), "0003")
+        connection.execute(text(INSERTED))
+        assert connection.execute(text(KEPT)).all() == [("v1", "v1")]
+    before.dispose()
+
+
+def test_nothing_is_assumed_of_rows_that_this_version_makes(session: Session) -> None:
+    session.add(Interaction(code="NEW", category="test", description="", parameters=[], gate_salt="salt"))
+    with pytest.raises(IntegrityError, match="gate_algorithm"):
+        session.flush()

@@ -48,6 +48,16 @@ def test_help_explains_every_variable_of_the_readme() -> None:
     assert [name for name in variables if name not in told] == []
 
 
+def test_the_readme_explains_every_variable_that_the_code_reads() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "controlplane").rglob("*.py"))
+    named = re.findall(r'"((?:CONTROLPLANE|RUNTIME|OPENAI|ANTHROPIC|BEDROCK)_[A-Z_]+)"', sources)
+    variables = set(named) - {"CONTROLPLANE_SUPERVISED"}  # what the supervisor marks its own children with
+
+    assert {"CONTROLPLANE_SIGNING_KEY_FILE", "OPENAI_BASE_URL", "RUNTIME_HOST"} <= variables
+    readme = (ROOT / "README.md").read_text()
+    assert sorted(name for name in variables if f"`{name}`" not in readme) == []
+
+
 def test_help_works_from_anywhere(tmp_path: Path) -> None:
     assert _run(RUN, "--help", cwd=tmp_path).returncode == 0
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from controlplane.config import Settings
-from controlplane.local import addresses, alone, database, ports, processes
+from controlplane.local import addresses, alone, database, keys, ports, processes
 from controlplane.local.postgres import temporary
 
 # The programs of the plan: `home` collects what they want to tell, `web` answers on its port.
@@ -290,6 +290,19 @@ def test_a_single_program_joins_the_running_home(home: Path, start: "Start") -> 
 
     assert environment["DATABASE_URL"] == url
     assert environment["PORT"] == "8123"
+
+
+def test_a_single_program_with_a_key_of_its_own_is_not_told_of_the_home_s(home: Path) -> None:
+    home.mkdir()
+    lock = addresses.home_lock(home)
+    assert lock.take(wait=False)
+    addresses.write(home, {"PORT": "8000", **keys.variables(home)})
+    settings = Settings.from_environment({"CONTROLPLANE_HOME": str(home)})
+
+    told = alone.environment_for(settings, {"CONTROLPLANE_PUBLIC_KEYS": "mine:key"})
+
+    lock.drop()
+    assert told == {"PORT": "8000", "CONTROLPLANE_PUBLIC_KEYS": "mine:key"}
 
 
 def test_a_single_program_without_a_running_home_says_what_it_needs(home: Path) -> None:

@@ -37,6 +37,10 @@ class FaultyStore:
         self._around("move_pointer", after=True)
         return moved
 
+    def replace_signature(self, pointer: Pointer) -> bool:
+        self._around("replace_signature")
+        return self.inner.replace_signature(pointer)
+
     def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
         self._around("read_snapshot")
         return self.inner.read_snapshot(environment, sha256, limit=limit)

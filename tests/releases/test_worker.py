@@ -14,19 +14,10 @@ from controlplane.releases.export import Outcome
 from controlplane.releases.worker import Worker, backoff
 from controlplane.runtime.stores import Pointer, ReleaseStore
 from controlplane.runtime.stores.memory import MemoryStore
+from tests.clock import Clock
 from tests.releases.changing import publish_saved, save_configuration, save_prompt
 from tests.releases.faults import FaultyStore, unavailable
 from tests.runtime.emulator import emulator, make_store
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class OneInTrouble(FaultyStore):

@@ -11,7 +11,7 @@ from controlplane.runtime.canonical import digest
 from controlplane.runtime.providers import ProviderError, ProviderManager, ProviderRequest, ProviderResponse
 from controlplane.runtime.providers.base import StreamPart
 from controlplane.runtime.services import LLMResponse, LLMService
-from controlplane.runtime.sources import ReleaseSource
+from controlplane.runtime.sources import ReleaseSource, SourceState
 from controlplane.runtime.stores.memory import MemoryStore
 from controlplane.runtime.switches import KillSwitches, Switch, document
 from tests.runtime.faults import pointer_to
@@ -109,6 +109,8 @@ class Releases:
 
     snapshot: Snapshot | None
     environment: str = "production"
+    last_error: str | None = None
+    age_seconds: float | None = 0.0
     switches: KillSwitches = field(default_factory=KillSwitches)
 
     @classmethod
@@ -120,6 +122,14 @@ class Releases:
 
     async def view_async(self, interaction: str, tenant_id: str | None = None) -> Snapshot | None:
         return self.snapshot
+
+    @property
+    def release(self) -> int | None:
+        return None if self.snapshot is None else self.snapshot.release
+
+    @property
+    def state(self) -> SourceState:
+        return self
 
 
 class Published:
@@ -237,6 +247,11 @@ class Place:
         self.service = LLMService(
             releases or self.published.client, providers, **{"user_id": "u-1", **settings}
         )
+
+    async def counted(self) -> dict[str, dict[str, int]]:
+        """What the service has counted, without what did not occur."""
+        counters = (await self.service.get_service_health()).counters
+        return {name: dict(counts) for name, counts in counters.items() if counts}
 
     async def ask(self, **others: Any) -> LLMResponse:
         asked = {"interaction_code": "COACHING_RESPONSE", "user_tier": "premium", **others}

@@ -8,6 +8,7 @@ from controlplane.runtime import Pointer, ReleaseStore
 from controlplane.runtime.errors import StoreUnavailable
 from controlplane.runtime.lookup import LookupSource
 from controlplane.runtime.stores.memory import MemoryStore
+from tests.clock import Clock
 from tests.releases.faults import FaultyStore
 from tests.runtime import releases
 from tests.runtime.publishing import ENVIRONMENT, Publisher
@@ -15,16 +16,6 @@ from tests.runtime.publishing import ENVIRONMENT, Publisher
 COACHING = "COACHING_RESPONSE"
 RENAMED = {"tier/free": {"name": "Gratis", "rank": 0}}
 """A change that touches every card."""
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class LyingStore(FaultyStore):

@@ -17,7 +17,7 @@ from controlplane.runtime.service.settings import ServiceSettings
 from controlplane.runtime.stores.memory import MemoryStore
 from tests.runtime import coaching
 from tests.runtime.coaching import Recorder
-from tests.runtime.faults import pointer_to
+from tests.runtime.serving import publish
 
 
 class Event(NamedTuple):
@@ -81,10 +81,7 @@ async def inside(
 ) -> AsyncIterator[Inside]:
     """The service with a release of production and these providers."""
     store, metrics = MemoryStore(), Metrics("production")
-    data = coaching.release(entries, bodies=bodies)
-    pointer = pointer_to(data, 12)
-    store.write_snapshot("production", pointer.sha256, data)
-    store.move_pointer(pointer)
+    publish(store, 12, coaching.release(entries, bodies=bodies))
     providers = ProviderManager({recorder.name: recorder for recorder in recorders})
     client = Client(store, "production", environ={})
     environment = make_environment(client, providers, metrics, store=store, settings=ServiceSettings())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from controlplane.runtime.stores.file import FileStore
 from tests.runtime import coaching
-from tests.runtime.faults import pointer_to
+from tests.runtime.serving import publish
 
 COACHING = {
     "conversation_id": "c-1",
@@ -59,10 +59,7 @@ class Service:
         )
 
     def publish(self, environment: str, release: int, entries: coaching.Documents | None = None) -> None:
-        data = coaching.release(entries)
-        pointer = pointer_to(data, release, environment)
-        self.store.write_snapshot(environment, pointer.sha256, data)
-        assert self.store.move_pointer(pointer)
+        publish(self.store, release, coaching.release(entries), environment=environment)
 
     def ask(self, path: str, body: object = None, *, headers: dict[str, str] | None = None) -> Answer:
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None

@@ -8,6 +8,7 @@ from typing import Any
 from controlplane.runtime import Client, Request, resolve, snapshot
 from controlplane.runtime.canonical import digest
 from controlplane.runtime.errors import StoreUnavailable
+from controlplane.runtime.stores import ReleaseStore
 from tests.runtime import releases
 from tests.runtime.faults import FaultyStore, pointer_to, raises, release_bytes
 
@@ -28,9 +29,10 @@ def gone(store: FaultyStore) -> FaultyStore:
     return store
 
 
-def publish(store: Any, release: int, data: bytes, **others: Any) -> None:
+def publish(store: ReleaseStore, release: int, data: bytes, **others: Any) -> None:
+    """Make a release live, as far as a client sees."""
     pointer = pointer_to(data, release, **others)
-    store.write_snapshot("production", pointer.sha256, data)
+    store.write_snapshot(pointer.environment, pointer.sha256, data)
     assert store.move_pointer(pointer)
 
 

@@ -4,6 +4,7 @@ import functools
 import threading
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from controlplane.runtime.canonical import digest
@@ -75,6 +76,44 @@ class StoreContract:
         for release, content in enumerate(["a", "b", "a"], start=1):
             assert store.move_pointer(pointer(release, content))
         assert store.read_pointer("production") == pointer(3, "a")
+
+    def test_the_live_release_is_signed_with_another_key(self, store: ReleaseStore) -> None:
+        live = pointer(3, "a")
+        store.move_pointer(live)
+        for key in ("old", "new"):
+            signed = msgspec.structs.replace(live, key_id=key, signature="c2lnbmF0dXJl")
+            assert store.replace_signature(signed)
+            assert store.read_pointer("production") == signed
+
+    @pytest.mark.parametrize(
+        "other", [pointer(2, "a"), pointer(4, "a"), pointer(3, "b")], ids=["older", "newer", "other content"]
+    )
+    def test_a_signature_of_what_is_not_live_changes_nothing(
+        self, store: ReleaseStore, other: Pointer
+    ) -> None:
+        assert not store.replace_signature(other)
+        assert store.read_pointer("production") is None
+        store.move_pointer(pointer(3, "a"))
+        assert not store.replace_signature(other)
+        assert store.read_pointer("production") == pointer(3, "a")
+
+    def test_signing_the_live_release_again_never_undoes_a_publish(self, store: ReleaseStore) -> None:
+        store.move_pointer(pointer(1, "1"))
+
+        def sign(start: int) -> None:
+            for release in range(start, 41, 2):
+                store.replace_signature(
+                    msgspec.structs.replace(pointer(release, str(release)), signature="c2ln")
+                )
+
+        def publish() -> None:
+            for release in range(2, 41):
+                assert store.move_pointer(pointer(release, str(release)))
+
+        together([publish, *(functools.partial(sign, start) for start in (1, 2))])
+        live = store.read_pointer("production")
+        assert live is not None
+        assert live.release == 40
 
     def test_environments_do_not_see_each_other(self, store: ReleaseStore) -> None:
         store.move_pointer(pointer(5, "p"))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 from controlplane.runtime import canonical
-from controlplane.runtime.bucketing import BUCKETS
+from controlplane.runtime.bucketing import ALGORITHMS, BUCKETS
 
 INTERACTIONS = ("ALPHA", "BRAVO", "CHARLIE")
 TIERS = ("free", "premium")
@@ -25,6 +25,11 @@ class EntryMap(NamedTuple):
 def units() -> st.SearchStrategy[str]:
     """Return ids as products make them, and as nobody should."""
     return st.text(min_size=1, max_size=40) | st.integers(0, 10_000).map(lambda number: f"u-{number}")
+
+
+def _algorithm(salt: str) -> str:
+    """Return one of the algorithms, without a draw of its own."""
+    return ALGORITHMS[int(salt[-1], 16) % len(ALGORITHMS)]
 
 
 def salts() -> st.SearchStrategy[str]:
@@ -79,10 +84,11 @@ def configurations(draw: st.DrawFn, prompts: Sequence[Mapping[str, Any]]) -> dic
     """Return a configuration of one to three variants that use one of these prompt references."""
     versions = draw(st.lists(st.integers(1, 30), min_size=1, max_size=3, unique=True))
     owned = draw(shares(len(versions)))
+    salt = draw(salts())
     return {
         # A gate's begins with letters that this one never has.
-        "salt": draw(salts()),
-        "algorithm": "v1",
+        "salt": salt,
+        "algorithm": _algorithm(salt),
         "unit": draw(st.sampled_from(["user", "tenant", "conversation"])),
         "variants": [
             _variant(draw(_SETTINGS), version, prompts[version % len(prompts)], ranges)
@@ -94,9 +100,10 @@ def configurations(draw: st.DrawFn, prompts: Sequence[Mapping[str, Any]]) -> dic
 @st.composite
 def gates(draw: st.DrawFn) -> dict[str, Any]:
     """Return a gate whose ranges are those of one of two variants."""
+    salt = draw(salts())
     return {
-        "salt": f"gate{draw(salts())[4:]}",
-        "algorithm": "v1",
+        "salt": f"gate{salt[4:]}",
+        "algorithm": _algorithm(salt),
         "unit": "user",
         "ranges": draw(shares(2))[0],
     }

@@ -2,13 +2,16 @@ import json
 import os
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from controlplane.runtime import Client, Request, resolve
-from controlplane.runtime.errors import StoreUnavailable
-from tests.runtime.faults import FaultyStore, Hang, raises
+from controlplane.runtime.errors import ConfigurationNotFoundError, StoreUnavailable
+from controlplane.runtime.services import LLMConfigurationService
+from tests.runtime import releases
+from tests.runtime.faults import FaultyStore, Hang, raises, release_bytes
 from tests.runtime.serving import GOOD, NEXT, NOW, eventually, publish, stamped, temperature
 
 
@@ -142,3 +145,60 @@ def test_prompts_that_did_not_change_are_not_compiled_again(store: FaultyStore, 
 def test_a_client_that_would_ask_without_pause_is_not_made(store: FaultyStore, seconds: float) -> None:
     with pytest.raises(ValueError, match="poll_seconds"):
         Client(store, "production", poll_seconds=seconds)
+
+
+@pytest.mark.parametrize("environment", ["", "Production", "../etc", "a/b"])
+def test_a_client_of_no_environment_is_not_made(store: FaultyStore, environment: str) -> None:
+    with pytest.raises(ValueError, match="environment code"):
+        Client(store, environment)
+
+
+async def test_effective_dates_count_at_the_moment_of_the_call_and_need_no_release(
+    store: FaultyStore,
+) -> None:
+    begins, day = datetime(2027, 1, 1, tzinfo=UTC), timedelta(days=1)
+    documents = releases.documents()
+    row = documents["configuration/*/default/*"]
+    row["variants"][0]["effective_from"] = begins.isoformat().replace("+00:00", "Z")
+    row["variants"][0]["effective_until"] = (begins + 2 * day).isoformat().replace("+00:00", "Z")
+    store.publish(1, release_bytes(entries=documents))
+    instant = timedelta(microseconds=1)
+    moments = {
+        begins - day: None,
+        begins - instant: None,
+        begins: 0.5,
+        begins + day: 0.5,
+        begins + 2 * day - instant: 0.5,
+        begins + 2 * day: None,
+        begins + 3 * day: None,
+        begins + instant: 0.5,
+    }
+    asked = iter(moments)
+    with Client(store, "production") as client:
+        service = LLMConfigurationService(client, clock=lambda: next(asked))
+        for temperature_then in moments.values():
+            if temperature_then is None:
+                with pytest.raises(ConfigurationNotFoundError):
+                    await service.resolve_configuration("UNCONFIGURED")
+            else:
+                found = await service.resolve_configuration("UNCONFIGURED")
+                assert found.variant.temperature == temperature_then
+    assert store.downloads == 1
+
+
+def test_a_system_that_gives_no_more_threads_stops_neither_the_start_nor_the_end(
+    store: FaultyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store.publish(5, GOOD)
+    Client(store, "production", disk=tmp_path).refresh()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        client = Client(store, "production", disk=tmp_path).start()
+        client.close()
+    assert (temperature(client), client.state.source) == (0.5, "disk")
+    assert "nothing is kept fresh" in str(client.state.last_error)
+    with client:
+        assert client.state.source == "store"

@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from controlplane.runtime import Client, SnapshotRefused
+from controlplane.runtime.acceptance import READER
 from controlplane.runtime.bootstrap import make_bundle
 from controlplane.runtime.errors import StoreUnavailable
+from tests.clock import Clock
 from tests.runtime.faults import FaultyStore, raises, release_bytes
 from tests.runtime.serving import GOOD, NEXT, gone, temperature
 
@@ -81,6 +83,27 @@ def test_a_disk_that_cannot_be_written_is_said_and_harms_nothing(store: FaultySt
     assert client.state.last_error is None
 
 
+def test_a_release_that_could_not_be_written_is_written_when_the_disk_is_well_again(
+    store: FaultyStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    in_the_way = tmp_path / "production" / f"000000000005.reader{READER}.release"
+    in_the_way.mkdir(parents=True)
+    store.publish(5, GOOD)
+    client = Client(store, "production", disk=tmp_path, clock=clock)
+    for _ in range(5):
+        assert client.refresh()
+        clock.now += 1000
+        assert client.state.disk_error, "it does not become well by waiting"
+    assert not client.state.promoted
+    assert len(caplog.messages) == 1
+    in_the_way.rmdir()
+    client.refresh()
+    assert (client.state.disk_error, client.state.promoted) == (None, True)
+    (copy,) = (tmp_path / "production").iterdir()
+    assert copy.suffix == ".good"
+
+
 def test_a_release_from_disk_keeps_an_older_one_in_the_store_out(store: FaultyStore, tmp_path: Path) -> None:
     store.publish(5, GOOD)
     Client(store, "production", disk=tmp_path).refresh()
@@ -90,16 +113,6 @@ def test_a_release_from_disk_keeps_an_older_one_in_the_store_out(store: FaultySt
     assert not client.refresh()
     assert temperature(client) == 0.5
     client.close()
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def test_a_release_is_the_first_choice_of_a_later_start_once_it_was_used_for_a_while(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.runtime.disk import DiskCopy
+from controlplane.runtime.disk import DiskCopy, to_bytes
 from tests.runtime.faults import pointer_to
 from tests.runtime.serving import GOOD, NEXT
 
@@ -80,6 +80,41 @@ def test_a_copy_says_whether_these_rules_accepted_it(tmp_path: Path) -> None:
     line, _, data = path.read_bytes().partition(b"\n")
     path.write_bytes(json.dumps({**json.loads(line), "checked_by": "somebody else"}).encode() + b"\n" + data)
     assert [copy.checked for copy in disk.copies()] == [False]
+
+
+def test_a_copy_whose_line_says_another_number_than_its_name_is_passed_over(tmp_path: Path) -> None:
+    """A flipped bit in the number of what is served would keep every release of the store out, as older ones."""
+    disk = DiskCopy(tmp_path)
+    save(disk, 1, 2)
+    newest = sorted(tmp_path.iterdir())[1]
+    newest.write_bytes(newest.read_bytes().replace(b'"release":2', b'"release":6', 1))
+    assert offered(disk) == [1]
+
+
+def test_a_good_release_stays_good_when_another_version_of_the_library_keeps_it_too(tmp_path: Path) -> None:
+    disk = DiskCopy(tmp_path)
+    save(disk, 1)
+    disk.promote(1)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(to_bytes(pointer_to(GOOD, 1), GOOD, checked_by="somebody else"))
+    save(disk, 1)
+    assert [copy.promoted for copy in disk.copies()] == [True]
+
+
+@pytest.mark.parametrize("good", [False, True])
+def test_a_pointer_that_was_signed_anew_takes_the_place_of_the_one_that_is_kept(
+    tmp_path: Path, good: bool
+) -> None:
+    disk = DiskCopy(tmp_path)
+    save(disk, 1, 2)
+    if good:
+        disk.promote(2)
+    before = next(disk.copies())
+    renewed = pointer_to(GOOD, 2, key_id="new", signature="x")
+    disk.renew(renewed)
+    disk.renew(pointer_to(NEXT, 1))
+    assert [copy.pointer for copy in disk.copies()] == [renewed, pointer_to(GOOD, 1)]
+    assert next(disk.copies())._replace(age_seconds=0) == before._replace(pointer=renewed, age_seconds=0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.runtime.providers import ProviderError, ProviderManager
+from controlplane.runtime.service.http import create_app
 from controlplane.runtime.stores.file import FileStore
 from tests.runtime import coaching
 from tests.runtime.faults import pointer_to
@@ -40,3 +42,20 @@ def test_the_examples_of_the_guide_run(
     assert json.loads("".join(names["pieces"]))["model_id"] == "small-1"
     client = names["client"]
     client.close()  # type: ignore[attr-defined]
+
+
+def test_the_guide_names_every_endpoint_and_no_variable_that_nobody_reads() -> None:
+    guide = GUIDE.read_text()
+    app = create_app([], ProviderManager.echoing())
+    for path in app.openapi()["paths"]:
+        assert f"{path}" in guide, path
+    runtime = GUIDE.parents[1] / "controlplane" / "runtime"
+    sources = "".join(path.read_text() for path in runtime.rglob("*.py"))
+    for variable in re.findall(r"\b(?:CONTROLPLANE|RUNTIME|OPENAI|ANTHROPIC|BEDROCK|AWS)_[A-Z_]+", guide):
+        assert variable in sources, variable
+
+
+def test_the_guide_names_the_kind_of_every_error_of_a_provider() -> None:
+    guide = GUIDE.read_text()
+    kinds = {kind.kind for kind in ProviderError.__subclasses__()}
+    assert [kind for kind in sorted(kinds) if f"`{kind}`" not in guide] == []

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.runtime import Client, Request, Snapshot, canonical, resolve, snapshot
 from controlplane.runtime.acceptance import compiled_prompt
+from controlplane.runtime.service.settings import ServiceSettings
 from controlplane.runtime.validate import READ, validate
 from tests.runtime import releases
 from tests.runtime.faults import FaultyStore, release_bytes
@@ -127,7 +129,6 @@ def test_a_second_bad_release_has_what_was_last_good(store: FaultyStore, warm: C
     warm.refresh()
     assert (warm.state.release, set(warm.state.held_back)) == (7, {BROKEN_NAME, CODE})
     assert warm.state.last_error
-    assert "release 8" not in (warm.state.held_back)
 
 
 def new_and_wrong(documents: Documents) -> None:
@@ -138,7 +139,12 @@ def inactive(documents: Documents) -> None:
     documents["model/SMALL"]["active"] = False
 
 
+def key_like_a_text(documents: Documents) -> None:
+    documents["body/x"] = {"name": "New", "rank": 1}
+
+
 WHOLE: dict[str, bytes] = {
+    "a key that is none": published(key_like_a_text),
     "an entry that was not there before": published(new_and_wrong),
     "an entry that did not change, wrong for what others did": published(inactive),
     "no release at all": b"rubbish",
@@ -157,6 +163,31 @@ def test_what_cannot_be_mended_so_is_kept_out_as_a_whole(
         assert not warm.refresh()
     assert (temperature(warm), warm.state.release, warm.state.held_back) == (0.5, 5, {})
     assert warm.state.quarantined == bad.sha256
+    assert warm.failures == 0, "the store did what a store should"
+
+
+@pytest.mark.parametrize(("wrong", "release"), [(50, 6), (51, 5)])
+def test_more_than_a_few_wrong_entries_are_a_bad_release(
+    store: FaultyStore, wrong: int, release: int
+) -> None:
+    tiers = {f"tier/t{number}": {"name": "New", "rank": number} for number in range(wrong)}
+    store.publish(5, release_bytes(entries=releases.documents() | tiers))
+    client = Client(store, "production", isolate=True)
+    assert client.refresh()
+    nameless = {key: {"name": "", "rank": 1} for key in tiers}
+    store.publish(6, release_bytes(entries=releases.documents() | nameless))
+    client.refresh()
+    assert client.state.release == release
+    assert client.state.quarantined
+
+
+def test_a_mixture_stays_when_its_release_is_signed_anew(store: FaultyStore, warm: Client) -> None:
+    bad = store.publish(6, CASES["two of them"][0])
+    warm.refresh()
+    store.pointer_fault = lambda: msgspec.structs.replace(bad, key_id="new", signature="x", published_at="y")
+    said = warm.state.last_error
+    warm.refresh()
+    assert (warm.state.release, warm.state.last_error, store.downloads) == (6, said, 2)
 
 
 def test_a_first_release_that_is_wrong_is_kept_out(store: FaultyStore) -> None:
@@ -190,6 +221,11 @@ def test_a_mixture_is_never_kept_nor_called_good_and_a_restart_mixes_it_again(
     assert (cold.state.release, cold.state.held_back) == (5, {})
 
 
+def test_a_service_is_told_by_its_environment() -> None:
+    assert ServiceSettings.from_environment({"CONTROLPLANE_ISOLATE": "yes"}).isolate
+    assert not ServiceSettings.from_environment({}).isolate
+
+
 def test_it_is_said_in_the_log_once(
     store: FaultyStore, warm: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -211,8 +247,14 @@ def test_whatever_is_wrong_what_is_served_has_no_problems(data: st.DataObject) -
     for _ in range(data.draw(st.integers(1, 3))):
         target = documents[data.draw(st.sampled_from(sorted(documents)))]
         for inner in ("variants", "parameters"):
-            if target.get(inner) and isinstance(target[inner][0], dict) and data.draw(st.booleans()):
-                target = target[inner][0]
+            within = target.get(inner)
+            if (
+                isinstance(within, list)
+                and within
+                and isinstance(within[0], dict)
+                and data.draw(st.booleans())
+            ):
+                target = within[0]
         target[data.draw(st.sampled_from(sorted(target)))] = data.draw(WRONG)
     store.publish(2, snapshot.build(documents, releases.bodies()))
     client.refresh()

@@ -123,6 +123,28 @@ def test_the_release_before_goes_on_while_the_new_one_s_cards_cannot_be_had() ->
     assert view.release == 2
 
 
+def test_the_last_release_that_could_be_had_goes_on_however_many_cannot() -> None:
+    bench = Bench()
+    before = ask(bench)
+    bench.fail("read_entry")
+    for name in ("Gratis", "Umsonst", "Free again"):
+        bench.publish({"tier/free": {"name": name, "rank": 0}})
+        bench.pass_time(60)
+        assert ask(bench) is before
+
+
+async def test_the_last_release_whose_texts_could_be_had_goes_on_however_many_cannot() -> None:
+    bench = Bench()
+    before = await bench.source.view_async(COACHING)
+    bench.fail("read_prompt")
+    for number in (1, 2, 3):
+        body = f"Hello {{{{ goal }}}}, in other words, for the {number}. time.\n"
+        entry = {**releases.documents()["prompt/coaching_response"], "version": 9, **described(body)}
+        bench.publish({"prompt/coaching_response": entry}, bodies={entry["sha256"]: body})
+        bench.pass_time(60)
+        assert await bench.source.view_async(COACHING) is before
+
+
 async def test_the_release_before_goes_on_while_a_new_text_cannot_be_had() -> None:
     bench = Bench()
     before = await bench.source.view_async(COACHING)

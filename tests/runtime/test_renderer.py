@@ -243,6 +243,18 @@ def test_output_may_have_256_kib_and_not_a_byte_more(size: int) -> None:
             render(compile_prompt(source + filler[:-1] + "é"), values, pieces)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for goal in goal %}{{ goal }}{% endfor %}",
+        "{% with goal = goal %}{{ goal }}{% endwith %}",
+        "{% set goal = goal %}{{ goal }}",
+    ],
+)
+def test_a_value_is_read_before_the_name_that_it_is_given_to(source: str) -> None:
+    assert used_variables(source) == {"goal"}
+
+
 def test_names_that_a_prompt_takes_from_outside() -> None:
     source = "{% set a = goal %}{{ a }}{% for i in issues if i.open %}{{ i.x ~ loop.index }}{{ range(2)|list }}{% endfor %}"
     assert used_variables(source) == {"goal", "issues"}

@@ -139,6 +139,16 @@ async def test_the_other_two_stream_as_well(path: str) -> None:
     assert (events[0].name, events[-1].name, events[-1].data["path"]) == ("text", "done", "configuration")
 
 
+@pytest.mark.parametrize("streams", [False, True])
+async def test_half_a_character_does_not_cost_the_answer(*, streams: bool) -> None:
+    async with (
+        inside(Recorder("north", says="cut \ud83d")) as service,
+        service.ask("/v1/coaching/responses", {**COACHING, "stream": streams}) as asked,
+    ):
+        body = [event async for event in asked.events()][-1].data if streams else await asked.body()
+    assert (asked.status, body["text"]) == (200, "cut ?")
+
+
 async def test_what_fails_before_the_first_word_has_a_status_of_its_own() -> None:
     problem = ContentFilteredError("no", provider="north", model_id="large-1")
     async with (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.runtime.service.settings import ServiceSettings, SettingsError
+from controlplane.runtime.switches import KillSwitches, Switch, document
 from tests.runtime import coaching
 from tests.runtime.service_process import COACHING, Service, problem_of
 
@@ -85,6 +86,7 @@ def test_the_legacy_path_can_be_asked_for(service: Service) -> None:
         ("/v1/resolve?interaction=COACHING_RESPONSE&environment=../x", 404),
         ("/v1/resolve", 422),
         ("/v1/resolve?interaction=", 422),
+        ("/v1/resolve?interaction=COACHING_RESPONSE&unitt=u-1", 422),
         (f"/v1/resolve?interaction=COACHING_RESPONSE&unit={'x' * 257}", 422),
         (f"/v1/resolve?interaction=COACHING_RESPONSE&environment={'x' * 65}", 422),
         ("/nothing/here", 404),
@@ -95,6 +97,27 @@ def test_a_question_without_an_answer_is_a_problem_with_an_id(
     service: Service, path: str, status: int
 ) -> None:
     assert problem_of(service.ask(path))["status"] == status
+
+
+def test_a_problem_says_its_kind_in_one_word(service: Service) -> None:
+    asked = {"interaction": "COACHING_RESPONSE", "parameters": {}}
+    for answer, kind in (
+        (service.ask("/v1/resolve?interaction=NO_SUCH"), "no_configuration"),
+        (service.ask("/v1/resolve?interaction=X&environment=nowhere"), "unknown_environment"),
+        (service.ask("/v1/render", asked), "parameter"),
+        (service.ask("/v1/resolve/batch", {"interaction": "NO_SUCH", "units": ["u-1"]}), "no_configuration"),
+    ):
+        assert problem_of(answer)["kind"] == kind
+
+
+def test_a_resolution_says_when_look_up_is_switched_off(service: Service) -> None:
+    path = "/v1/resolve?interaction=COACHING_RESPONSE&environment=staging"
+    assert service.ask(path).body["switched_off"] is None
+    switch = Switch("ada@example.com", "2026-11-22T10:00:00Z", "wrong tone")
+    thrown = document(KillSwitches(everything=switch), environment="staging", version=1)
+    service.store.write_switches("staging", thrown, version=1)
+    service.wait_for(lambda: service.ask(path).body["switched_off"] is not None)
+    assert "ada@example.com" in service.ask(path).body["switched_off"]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +139,11 @@ def test_a_question_without_an_answer_is_a_problem_with_an_id(
         ),
         ({**COACHING, "template_parameters": {"x" * 65: 1}}, f"body.template_parameters.{'x' * 65}.[key]"),
         ({**COACHING, "business_context": {"about": "x" * 40_000}}, "body.business_context.about"),
+        ({**COACHING, "template_parameters": {"goal": ["äöü" * 6_000]}}, "body.template_parameters.goal"),
+        ({**COACHING, "template_parameters": {"goal": ["\ud800"]}}, "body.template_parameters.goal"),
+        ({**COACHING, "business_context": {"about": {"\ud800": 1}}}, "body.business_context.about"),
+        ({**COACHING, "business_context": {"about": float("nan")}}, "body.business_context.about"),
+        ({**COACHING, "business_context": {"about": [float("inf")]}}, "body.business_context.about"),
         (b"{", "body.1"),
     ],
 )
@@ -197,6 +225,7 @@ def test_a_service_waits_for_its_first_release_and_starts_again_from_its_disk(tm
         ("CONTROLPLANE_READY_WITHOUT_RELEASE", "elsewhere"),
         ("CONTROLPLANE_HEARTBEAT_SECONDS", "-1"),
         ("CONTROLPLANE_SOURCE", "guess"),
+        ("CONTROLPLANE_ISOLATE", "true"),
         ("CONTROLPLANE_TELEMETRY", "yes"),
     ],
 )

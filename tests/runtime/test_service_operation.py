@@ -69,7 +69,7 @@ def test_what_calls_did_can_be_scraped(service: Service) -> None:
     assert more("controlplane_render_seconds", "_count", **labels) == 1
     assert more("controlplane_call_seconds", "_count", **labels, path="configuration") == 1
     assert more("controlplane_calls_without_cost_total", **labels) == 1
-    assert found["controlplane_errors_total"].value(interaction="NO_SUCH") >= 1
+    assert found["controlplane_errors_total"].value(interaction="unknown", kind="no_configuration") >= 1
     assert found["controlplane_fallbacks_total"].value(environment="staging", step="no_release") >= 1
     assert found["controlplane_cache_requests_total"].value(cache="configuration", result="hit") >= 1
     assert found["controlplane_release"].value(environment="production") == 1

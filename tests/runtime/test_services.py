@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from controlplane.runtime.errors import ConfigurationNotFoundError, ParameterError, TemplateNotFoundError
-from controlplane.runtime.metrics import Metrics
+from controlplane.runtime.metrics import SERIES_LIMIT, Metrics
 from controlplane.runtime.providers import (
     Message,
     ProviderBadRequestError,
@@ -180,15 +180,14 @@ async def test_one_service_acts_for_many(place: Place) -> None:
     asked: Any = ("c", "goals", "Hi", [], None, "COACHING_RESPONSE", "premium")
     assert (await acme.generate_coaching_response(*asked)).reason == "tenant"
     assert (await place.service.generate_coaching_response(*asked)).reason == "tier"
-    assert acme.counters is place.service.counters
-    assert place.service.counters == {"path:configuration": 2}
+    assert await place.counted() == {"paths": {"configuration": 2}}
 
 
 async def test_health_says_what_callers_get(place: Place) -> None:
     await place.ask()
     health = await place.service.get_service_health()
     assert (health.status, health.environment, health.release) == ("ok", "production", 12)
-    assert (health.providers, health.counters) == ("live", {"path:configuration": 1})
+    assert (health.providers, await place.counted()) == ("live", {"paths": {"configuration": 1}})
     assert health.release_age_seconds is not None
     empty = LLMService(Published().client, ProviderManager.echoing())
     before = await empty.get_service_health()
@@ -207,11 +206,39 @@ async def test_what_is_measured_says_interaction_tier_model_and_variant(place: P
     subject = 'interaction="COACHING_RESPONSE",tier="premium",model="LARGE",variant="7"'
     assert re.search(rf"lookup_seconds_count{{[^}}]*{subject}[^}}]*}} 3", text), text
     assert re.search(rf"render_seconds_count{{[^}}]*{subject}[^}}]*}} 2", text), text
-    step = 'step="render_failed",reason="ParameterError"'
+    step = 'step="render_failed",reason="parameter"'
     assert re.search(rf"fallback[^{{]*{{[^}}]*{subject},{step}[^}}]*}} 1", text), text
     assert re.search(rf'error[^{{]*{{[^}}]*{subject},kind="bad_request"[^}}]*}} 1', text), text
     assert re.search(r'path[^{]*{[^}]*path="legacy"[^}]*} 1', text), text
     assert re.search(rf"tokens[^{{]*{{[^}}]*{subject}[^}}]*}} 1000", text), text
+
+
+async def test_made_up_names_leave_room_for_the_real_ones() -> None:
+    metrics = Metrics("production")
+    place = Place(coaching.documents() | coaching.environment_default(), metrics=metrics)
+    for number in range(SERIES_LIMIT + 1):
+        await place.ask(interaction_code=f"MADE_UP_{number}", user_tier=f"tier-{number}")
+    await place.ask()
+    await place.ask(
+        use_config_lookup=False
+    )  # nobody asks for a release: the last one that was seen knows the names
+    text = metrics.prometheus()
+    assert "MADE_UP" not in text
+    assert "tier-" not in text
+    assert 'lookup_seconds_count{environment="production",interaction="unknown",tier="unknown"' in text
+    for path in ("configuration", "legacy"):
+        real = rf'call_seconds_count{{[^}}]*interaction="COACHING_RESPONSE",tier="premium"[^}}]*path="{path}"'
+        assert re.search(rf"{real}}} 1", text), text
+
+
+async def test_before_a_release_the_built_in_names_are_counted_by_themselves() -> None:
+    metrics = Metrics("production")
+    place = Place(releases=Published().client, metrics=metrics)
+    await place.ask()
+    await place.ask(interaction_code="MADE_UP")
+    text = metrics.prometheus()
+    for name in ("COACHING_RESPONSE", "unknown"):
+        assert f'paths_total{{environment="production",interaction="{name}",path="legacy"}} 1' in text
 
 
 async def test_what_the_caller_gives_for_the_prompt_has_the_last_word(place: Place) -> None:

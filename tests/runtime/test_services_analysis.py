@@ -64,7 +64,7 @@ async def test_an_answer_that_is_no_json_keeps_its_text_and_is_counted() -> None
     answer = await analyse(place, '{"score": 72, "summary": "cut off')
     assert (answer.parsed, answer.text) == (None, '{"score": 72, "summary": "cut off')
     assert answer.parse_error is not None
-    assert place.service.counters["error:parse"] == 1
+    assert (await place.counted())["errors"] == {"parse": 1}
 
 
 async def test_a_prompt_that_asks_for_prose_is_not_read_as_json() -> None:

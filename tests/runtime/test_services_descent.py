@@ -30,7 +30,7 @@ async def test_without_a_release_the_legacy_path_serves_and_says_so() -> None:
     answer = await place.ask()
     assert (answer.path, answer.degraded) == ("legacy", ("no_release",))
     assert answer.degraded_because
-    assert place.service.counters == {"path:legacy": 1, "step:no_release": 1}
+    assert await place.counted() == {"paths": {"legacy": 1}, "fallbacks": {"no_release/no_release": 1}}
 
 
 async def test_without_a_configuration_the_environments_default_serves_and_then_legacy() -> None:
@@ -160,7 +160,10 @@ async def test_a_version_that_cannot_be_rendered_is_replaced_by_the_last_one_tha
     assert "version 5" in answer.degraded_because[0]
     assert answer.degraded_because[1] == "coaching_response version 4 instead of version 5"
     assert place.north.requests[-1].messages[0].content.startswith("You are a coach on goals.")
-    assert place.service.counters["step:last_good_template"] == 1
+    assert (await place.counted())["fallbacks"] == {
+        "render_failed/render": 1,
+        "last_good_template/render_failed": 1,
+    }
 
 
 async def test_a_new_parameter_that_the_application_does_not_give_yet_stops_nobody(place: Place) -> None:
@@ -226,7 +229,7 @@ async def test_errors_are_counted_by_their_kind(place: Place) -> None:
     place.north.failures = [failing(ContentFilteredError)]
     with pytest.raises(ContentFilteredError):
         await place.ask()
-    assert place.service.counters == {"path:configuration": 1, "error:content_filter": 1}
+    assert await place.counted() == {"paths": {"configuration": 1}, "errors": {"content_filter": 1}}
 
 
 async def test_the_same_version_serves_on_by_the_declaration_it_rendered_by(place: Place) -> None:

@@ -83,7 +83,7 @@ async def test_a_call_without_an_interaction_works_and_says_where_it_was_made() 
         answer = await place.service.generate_coaching_response("c-1", "goals", "Hello", [])
     assert (answer.interaction, answer.path) == ("COACHING_RESPONSE", "configuration")
     assert warned[0].filename == __file__
-    assert place.service.counters["deprecated_call"] == 1
+    assert (await place.counted())["deprecated_calls"] == {"COACHING_RESPONSE": 1}
 
 
 async def test_every_topic_of_the_old_callers_means_an_interaction_there_is() -> None:

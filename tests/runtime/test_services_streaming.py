@@ -49,7 +49,7 @@ async def test_a_stream_is_the_same_answer_in_pieces(place: Place) -> None:
         second.temperature,
         second.top_p,
     )
-    assert place.service.counters == {"path:configuration": 2}
+    assert await place.counted() == {"paths": {"configuration": 2}}
 
 
 async def test_a_stream_falls_back_before_its_first_piece(place: Place) -> None:
@@ -69,7 +69,7 @@ async def test_a_stream_that_breaks_off_is_an_error_with_the_text_so_far(place: 
         await anext(parts)
     assert caught.value.text == "north says "
     assert place.south.requests == []
-    assert place.service.counters[f"error:{StreamBrokenError.kind}"] == 1
+    assert (await place.counted())["errors"] == {StreamBrokenError.kind: 1}
 
 
 async def test_when_no_model_answers_a_stream_raises_as_a_call_does(place: Place) -> None:

@@ -226,3 +226,40 @@ def test_a_signed_release_that_nobody_should_have_signed_is_not_served_for_long(
     put(store, 3, NEXT, OLD)
     assert cold.refresh()
     assert kept.refresh()
+
+
+def signed_anew(store: FaultyStore, pointer: Pointer, pair: Any) -> None:
+    """The same release under another key: what a publisher does in place when keys are changed."""
+    plain = msgspec.structs.replace(pointer, published_at="2026-11-23T10:00:00Z")
+    store.pointer_fault = lambda: signer(pair).sign(plain)
+
+
+def test_a_release_that_is_signed_anew_is_kept_under_the_new_key(store: FaultyStore, tmp_path: Path) -> None:
+    pointer = put(store, 1, GOOD, OLD)
+    client = Client(store, "production", disk=tmp_path, verifier=verifier(NEW, OLD))
+    assert client.refresh()
+    signed_anew(store, pointer, NEW)
+    assert client.refresh()
+    assert (client.state.signed_by, store.downloads) == ("new", 1)
+    later = Client(gone(store), "production", disk=tmp_path, verifier=verifier(NEW))
+    later.refresh()
+    assert (later.state.source, later.state.signed_by) == ("disk", "new")
+
+
+def test_a_refused_release_is_not_fetched_again_because_it_is_signed_anew(store: FaultyStore) -> None:
+    put(store, 1, GOOD, OLD)
+    client = Client(store, "production", verifier=verifier(NEW, OLD))
+    assert client.refresh()
+    pointer = signer(OLD).sign(pointer_to(b"rubbish", 2))
+    store.publish(2, b"rubbish", key_id=pointer.key_id, signature=pointer.signature)
+    client.refresh()
+    signed_anew(store, pointer, NEW)
+    client.refresh()
+    assert client.state.quarantined == pointer.sha256
+    assert (client.state.release, store.downloads) == (1, 2)
+
+
+@pytest.mark.parametrize("text", [",", " , ,"])
+def test_a_list_of_no_keys_does_not_mean_that_nothing_has_to_be_signed(text: str) -> None:
+    with pytest.raises(SigningKeyError, match="holds no key"):
+        Verifier.from_environment({"CONTROLPLANE_PUBLIC_KEYS": text})

@@ -57,6 +57,20 @@ def test_a_store_that_stays_down_for_an_hour_is_asked_a_few_dozen_times(seed: in
     assert client.pause() <= 5, "and as before as soon as the store is back"
 
 
+def test_a_store_that_is_back_is_asked_as_before_although_what_it_has_is_refused() -> None:
+    store = FaultyStore()
+    store.publish(1, GOOD)
+    client = Client(store, "production")
+    gone(store)
+    for _ in range(10):
+        client.refresh()
+    store.heal()
+    store.publish(2, b"rubbish")
+    assert not client.refresh()
+    assert client.failures == 0
+    assert client.pause() <= 5
+
+
 def requests_by_second(*, clients: int, seconds: float, until: float, down: range) -> Counter[int]:
     """How many of so many clients that start together ask in each second; in `down`, nobody gets an answer."""
     chance = random.Random(7)

@@ -43,9 +43,8 @@ class Cache(Generic[KeyT, ValueT]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._items: dict[KeyT, Held[ValueT]] = {}
-        self.get = (
-            self._items.get
-        )  # the one step of a look-up that finds something; a method of ours costs as much again
+        # The one step of a look-up that finds something; a method of ours would cost as much again.
+        self.get = self._items.get
 
     def __len__(self) -> int:
         """Return how many things it holds."""
@@ -59,9 +58,9 @@ class Cache(Generic[KeyT, ValueT]):
             for item, _ in oldest[: max(1, self._capacity // _FREED)]:
                 self._items.pop(item, None)
 
-    def values(self) -> list[Held[ValueT]]:
-        """Return all that it holds."""
-        return list(self._items.copy().values())
+    def items(self) -> list[tuple[KeyT, Held[ValueT]]]:
+        """Return all that it holds, each with its key."""
+        return list(self._items.copy().items())
 
     def drop(self, key: KeyT) -> None:
         """Forget a thing, if it is there."""
@@ -155,7 +154,7 @@ class Shelf(Generic[KeyT, ValueT]):
     @property
     def error(self) -> str | None:
         """Why something was refused that has not been read well since."""
-        return next((held.value for held in self._refused.values()), None)
+        return next((held.value for _, held in self._refused.items()), None)
 
     def refused(self, key: KeyT) -> str | None:
         """Return why a thing was refused a moment ago."""

@@ -13,7 +13,7 @@ never trusts one older than `poll_seconds` if the store answers. Where calls kee
 earlier one call has it read in the background.
 
 Stores that fail are served around: what is held goes on being served, however old (`state` says how old), and while the
-cards of a new release cannot be had, the release before goes on. What was never read is None, and the call takes the
+cards of a new release cannot be had, the last one that could be goes on. What was never read is None, and the call takes the
 legacy path. A store that is down is asked by one call at a time, after pauses that grow to 30 seconds.
 """
 
@@ -32,7 +32,7 @@ from controlplane.runtime.errors import ControlPlaneRuntimeError, StoreUnavailab
 from controlplane.runtime.lookup.cards import has_card, own_tenant
 from controlplane.runtime.lookup.readers import Readers
 from controlplane.runtime.lookup.release import NOBODY, SHORT_PATIENCE, HeldRelease, Place
-from controlplane.runtime.lookup.shelf import Clock, Outage
+from controlplane.runtime.lookup.shelf import Cache, Clock, Outage
 from controlplane.runtime.lookup.tally import CacheMetrics, Tally
 from controlplane.runtime.lookup.texts import PATIENCE, Texts
 from controlplane.runtime.lookup.view import LookupView
@@ -133,7 +133,7 @@ class LookupSource:
             environ=environ,
         )
         self._live: HeldRelease | None = None
-        self._before: HeldRelease | None = None
+        self._earlier: Cache[Place, LookupView] = Cache(capacity)
         self._confirmed = 0.0
         self._early = self._late = clock()
         self._pointer_error: str | None = None
@@ -217,27 +217,21 @@ class LookupSource:
 
     def _find(self, interaction: str, tenant_id: str | None) -> Steps[LookupView | None]:
         yield from self._look_if_due()
-        live, before = self._live, self._before
+        live = self._live
         if live is None:
             return None
         place = _place(interaction, tenant_id)
         view = yield from live.find(place, wait=not self._background)
-        if view is None and before is not None:
-            held = before.views.get(place)
-            view = None if held is None else held.value
-        return view
+        earlier = self._earlier.get(place) if view is None else None
+        return view if earlier is None else earlier.value
 
     def _find_complete(self, interaction: str, tenant_id: str | None) -> Steps[LookupView | None]:
         view = yield from self._find(interaction, tenant_id)
         if view is None or view.complete:
             return view
         yield from self._texts.complete(view)
-        before = self._before
-        if not view.complete and before is not None:
-            held = before.views.get(_place(interaction, tenant_id))
-            if held is not None and held.value.complete:
-                return held.value
-        return view
+        earlier = None if view.complete else self._earlier.get(_place(interaction, tenant_id))
+        return earlier.value if earlier is not None and earlier.value.complete else view
 
     def _look_if_due(self) -> Steps[None]:
         moment = self._clock()
@@ -277,9 +271,7 @@ class LookupSource:
         except StoreUnavailable as problem:
             self._outage.failed(str(problem))
             return
-        except (
-            Exception
-        ) as problem:  # a look that fails in any other way must not come again with the next call
+        except Exception as problem:  # a look that fails in any way must not come again with the next call
             self._outage.failed(_words(problem))
             return
         self._outage.worked()
@@ -298,13 +290,12 @@ class LookupSource:
         if pointer is None:
             raise PointerRefused("the store has no release of this environment")
         self._verifier.verify(pointer)
-        check_pointer(pointer, environment=self.environment, current=None)
         live = self._live
+        check_pointer(pointer, environment=self.environment, current=live.pointer if live else None)
+        if live is not None and pointer.release == live.pointer.release:
+            return
         if live is not None:
-            _refuse_older(pointer, live.pointer)
-            if pointer.release == live.pointer.release:
-                return
-        self._before = live
+            self._keep(live.views)
         self._live = HeldRelease(
             pointer,
             self._store,
@@ -317,6 +308,13 @@ class LookupSource:
             clock=self._clock,
         )
         _log.info("%s: release %s, to be looked up", self.environment, pointer.release)
+
+    def _keep(self, views: Cache[Place, LookupView]) -> None:
+        """Remember what a release could serve for as long as later ones cannot be had, however many these are."""
+        for place, held in views.items():
+            kept = self._earlier.get(place)
+            if held.value.complete or kept is None or not kept.value.complete:
+                self._earlier.put(place, held)
 
     def _note(self, error: str | None) -> None:
         if error is not None and error != self._pointer_error:  # said once, not for as long as it lasts
@@ -333,13 +331,6 @@ class LookupSource:
 def _place(interaction: str, tenant_id: str | None) -> Place:
     """Return the place of a request; names that no release can hold are not asked for: callers may pass anything."""
     return (interaction, own_tenant(tenant_id)) if has_card(interaction) else NOBODY
-
-
-def _refuse_older(pointer: Pointer, live: Pointer) -> None:
-    if pointer.release < live.release:
-        raise PointerRefused(f"release {pointer.release} is older than {live.release}, which is served")
-    if pointer.release == live.release and pointer.sha256 != live.sha256:
-        raise PointerRefused(f"release {pointer.release} was live before with other content")
 
 
 def _words(problem: Exception) -> str:

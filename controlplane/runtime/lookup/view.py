@@ -1,8 +1,9 @@
 """The part of a release that calls of one interaction and tenant may need, as a snapshot of its own."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
+from controlplane.runtime.acceptance import COMPILED
 from controlplane.runtime.canonical import digest
 from controlplane.runtime.entries import Configuration, PromptEntry
 from controlplane.runtime.errors import PromptProfileError, SnapshotRefused, TemplateNotFoundError
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from controlplane.runtime.lookup.texts import Texts
 
 DerivedT = TypeVar("DerivedT")
-_COMPILED: Final = "compiled"
-"""What `acceptance.compiled_prompt` derives programs under, before the hash."""
 
 
 class Text(NamedTuple):
@@ -93,7 +92,7 @@ class LookupView(Snapshot):
 
     def derive(self, key: object, make: Callable[[Snapshot, Any], DerivedT]) -> DerivedT:
         """See `Snapshot.derive`. A compiled prompt is the one of the text: made once for all views, never in a call."""
-        if isinstance(key, tuple) and key[0] == _COMPILED:
+        if isinstance(key, tuple) and key[0] == COMPILED:
             return cast("DerivedT", self._text(key[1]).program)
         return super().derive(key, make)
 

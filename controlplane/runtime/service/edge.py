@@ -1,15 +1,20 @@
 """What happens to every request before the application sees it: an id, a bound on its body, a last resort for errors."""
 
+import asyncio
 import logging
 import re
 import uuid
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controlplane.runtime.service.problems import problem
 
 BODY_LIMIT = 1024 * 1024
+BODY_SECONDS = 30.0
+"""How long a body may take to come."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _log = logging.getLogger(__name__)
 
@@ -29,11 +34,16 @@ class Edge:
         request_id = _request_id(headers)
         scope["request_id"] = request_id
         sender = _Sender(send, request_id)
-        body = await _read(headers, receive)
-        if body is None:
-            refusal = problem(413, f"The body may have {BODY_LIMIT:,} bytes at most.", request_id)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read(headers, receive)
+        except (_TooLargeError, TimeoutError) as refused:
+            refusal = problem(*_REFUSALS[type(refused)], request_id)
+            refusal.headers["Connection"] = "close"  # the rest of the body is still on its way
             await refusal(scope, receive, sender)
             return
+        except ClientDisconnect:
+            return  # what came of it may look like a whole request, and nobody waits for an answer
         try:
             await self._app(scope, _Replay(body, receive), sender)
         except Exception:
@@ -41,6 +51,16 @@ class Edge:
             if not sender.started:
                 failure = problem(500, "Something went wrong here; the log has the request's id.", request_id)
                 await failure(scope, receive, sender)
+
+
+class _TooLargeError(Exception):
+    """There is more than is taken."""
+
+
+_REFUSALS: Final[dict[type[Exception], tuple[int, str]]] = {
+    _TooLargeError: (413, f"The body may have {BODY_LIMIT:,} bytes at most."),
+    TimeoutError: (408, f"The body may take {BODY_SECONDS:g} seconds to come at most."),
+}
 
 
 class _Sender:
@@ -78,16 +98,18 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-async def _read(headers: Headers, receive: Receive) -> bytes | None:
-    """The whole body; None when there is more than is taken."""
+async def _read(headers: Headers, receive: Receive) -> bytes:
+    """The whole body; raises `_TooLargeError`, or `ClientDisconnect` when it breaks off."""
     announced = headers.get("content-length", "0")
     if not announced.isdigit() or int(announced) > BODY_LIMIT:
-        return None
+        raise _TooLargeError
     body = bytearray()
     while True:
         message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
         body += message.get("body", b"")
         if len(body) > BODY_LIMIT:
-            return None
-        if message["type"] != "http.request" or not message.get("more_body"):
+            raise _TooLargeError
+        if not message.get("more_body"):
             return bytes(body)

@@ -25,7 +25,14 @@ def _check_total(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(value: object) -> int:
-    return len(value.encode()) if isinstance(value, str) else len(json.dumps(value, ensure_ascii=False))
+    """The bytes of a value; what cannot be sent on, to a model or back, is refused here and not where it breaks."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no text") from None
+    except ValueError:
+        raise ValueError("NaN and Infinity are no JSON") from None
 
 
 Values = Annotated[

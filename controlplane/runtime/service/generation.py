@@ -3,12 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from controlplane.runtime.service import asking
 from controlplane.runtime.service.asking import GeneratedAnswer
 from controlplane.runtime.service.serving import Serving, serving_of
-from controlplane.runtime.service.streams import MEDIA_TYPE, stream
+from controlplane.runtime.service.streams import MEDIA_TYPE, json_bytes, stream
 from controlplane.runtime.services.answers import LLMResponse
 from controlplane.runtime.services.llm import LLMService
 
@@ -19,7 +19,14 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
     }
 }
-router = APIRouter(prefix="/v1", tags=["Generation"])
+
+
+class _Json(JSONResponse):
+    def render(self, content: Any) -> bytes:
+        return json_bytes(content)
+
+
+router = APIRouter(prefix="/v1", tags=["Generation"], default_response_class=_Json)
 Served = Annotated[Serving, Depends(serving_of)]
 
 

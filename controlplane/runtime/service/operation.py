@@ -21,7 +21,7 @@ async def healthz(serving: Served) -> dict[str, Any]:
         "status": "ok",
         "providers": serving.providers.mode,
         "environments": {one.code: asdict(one.releases.state) for one in serving.environments},
-        "counters": {one.code: dict(one.service.counters) for one in serving.environments},
+        "counters": {one.code: one.metrics.counts() for one in serving.environments},
     }
 
 

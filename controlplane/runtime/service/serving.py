@@ -17,11 +17,11 @@ from controlplane.runtime.sources import ReleaseSource
 
 
 class KeptFresh(ReleaseSource, Protocol):
-    """A source that is started and closed, and says how it is doing: a `Client` or a `LookupSource`."""
+    """A source that is started and closed, and says all of how it is doing: a `Client` or a `LookupSource`."""
 
     @property
     def state(self) -> Any:
-        """A dataclass: release, age, source and what is wrong."""
+        """A dataclass; see `SourceState` for what it has in any case."""
 
     def start(self) -> object:
         """Begin; returns within two seconds and never raises."""

@@ -1,6 +1,6 @@
 """What the service takes and gives where no model is called."""
 
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
@@ -10,12 +10,14 @@ from controlplane.runtime.service.fields import Code, Name, Strict, Values
 BATCH_LIMIT = 10_000
 
 
-class Labels(TypedDict):
-    """What a resolution is counted under, beside its interaction."""
+class ResolveQuery(Strict):
+    """Whose configuration."""
 
-    tier: str | None
-    model: str
-    variant: int
+    interaction: Code
+    tier: Name | None = None
+    tenant: Name | None = None
+    unit: Name | None = Field(None, description="The id that is bucketed.")
+    environment: Code = "production"
 
 
 class BatchRequest(Strict):
@@ -81,9 +83,12 @@ class ResolveAnswer(BaseModel):
     why: str
     bucket: int | None
     gate: GateAnswer
+    switched_off: str | None = Field(
+        None, description="By whom and why configuration look-up was switched off; null when nobody did."
+    )
 
     @classmethod
-    def of(cls, found: Resolution) -> "ResolveAnswer":
+    def of(cls, found: Resolution, *, switched_off: str | None) -> "ResolveAnswer":
         """The answer that a resolution makes."""
         variant, model, prompt = found.variant, found.model, found.prompt
         return cls(
@@ -105,6 +110,7 @@ class ResolveAnswer(BaseModel):
             why=found.why,
             bucket=found.bucket,
             gate=GateAnswer(included=found.gate.included, bucket=found.gate.bucket, why=found.gate.why),
+            switched_off=switched_off,
         )
 
 

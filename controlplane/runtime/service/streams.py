@@ -23,9 +23,8 @@ from controlplane.runtime.services.answers import LLMResponse
 MEDIA_TYPE: Final = "text/event-stream"
 KEEP_ALIVE_SECONDS: Final = 15.0
 DECIDE_SECONDS: Final = 2.0
-_HEADERS: Final = {
-    "X-Accel-Buffering": "no"
-}  # nginx and others would hand over the answer when it is all there
+# Without it nginx and others would hand over the answer when it is all there.
+_HEADERS: Final = {"X-Accel-Buffering": "no"}
 
 Parts = AsyncGenerator[str | LLMResponse]
 _Queue = asyncio.Queue[str | LLMResponse | Exception]
@@ -101,4 +100,9 @@ async def _events(
 
 def event(name: str, data: object) -> bytes:
     """One event. JSON has no line breaks of its own, so its data is one line."""
-    return f"event: {name}\ndata: {json.dumps(jsonable_encoder(data), ensure_ascii=False)}\n\n".encode()
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), json_bytes(jsonable_encoder(data)))
+
+
+def json_bytes(data: object) -> bytes:
+    """JSON as bytes. A model may say half of a surrogate pair, which is no text: then a question mark, and no error."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

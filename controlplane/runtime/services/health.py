@@ -37,34 +37,26 @@ class ServiceHealth:
     """Who threw a switch, when and why, by interaction; "*" is all of them."""
     providers: str
     """`echo` when nobody is really called, else `live`."""
-    counters: Mapping[str, int]
-    """How often each path, each step down and each error came since the process began."""
+    counters: Mapping[str, Mapping[str, int]]
+    """How often each path, each step down, each error and calls of the old shape came since the process began."""
 
 
 def health_of(
-    releases: ReleaseSource, providers: ProviderManager, counters: Mapping[str, int]
+    releases: ReleaseSource, providers: ProviderManager, counters: Mapping[str, Mapping[str, int]]
 ) -> ServiceHealth:
     """How things are now."""
-    state = getattr(releases, "state", None)
-    release: int | None = getattr(state, "release", None)
-    last_error: str | None = getattr(state, "last_error", None)
+    state = releases.state
     switched_off = _switched_off(releases)
     return ServiceHealth(
-        status=_status(release, last_error, switched_off),
+        status=_status(state.release, state.last_error, switched_off),
         environment=releases.environment,
-        release=release,
-        release_age_seconds=age_of(releases),
-        last_error=last_error,
+        release=state.release,
+        release_age_seconds=state.age_seconds,
+        last_error=state.last_error,
         switched_off=switched_off,
         providers=providers.mode,
-        counters=dict(counters),
+        counters=counters,
     )
-
-
-def age_of(releases: ReleaseSource) -> float | None:
-    """Seconds since the release was last known to be the live one; None when the source does not say."""
-    age: float | None = getattr(getattr(releases, "state", None), "age_seconds", None)
-    return age
 
 
 def _switched_off(releases: ReleaseSource) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import copy
 import warnings
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 
@@ -57,13 +56,12 @@ class LLMService:
         legacy: PromptService | None = None,
         clock: Callable[[], datetime] = utc_now,
         metrics: Metrics | None = None,
-        counters: Counter[str] | None = None,
     ) -> None:
         self._releases = releases
         self._providers = providers
         self._caller = Caller(tenant_id, user_id)
         self._legacy = legacy or PromptService()
-        self._measured = Measurements(metrics, counters)
+        self._measured = Measurements(metrics or Metrics(releases.environment))
         configurations = LLMConfigurationService(releases, clock=clock)
         templates = LLMTemplateService(configurations)
         planner = Planner(
@@ -77,11 +75,6 @@ class LLMService:
         self._workflows = WorkflowOrchestrator(
             planner, providers, releases, self._measured, timeout_seconds=timeout_seconds
         )
-
-    @property
-    def counters(self) -> Counter[str]:
-        """How often each path, each step down and each error came since the process began."""
-        return self._measured.counters
 
     def acting_for(self, *, tenant_id: str | None = None, user_id: str | None = None) -> "LLMService":
         """The same service on behalf of somebody else, for one request of a signed-in user; it costs next to nothing.
@@ -252,7 +245,7 @@ class LLMService:
 
     async def get_service_health(self) -> ServiceHealth:
         """Which release is served and how old it is, what is switched off, who is called, and what has been counted."""
-        return health_of(self._releases, self._providers, self.counters)
+        return health_of(self._releases, self._providers, self._measured.metrics.counts())
 
     def _conversation(
         self,
@@ -304,7 +297,7 @@ class LLMService:
 
     def _of_old_shape(self, topic: str, interaction: str) -> str:
         """The interaction that a topic means; Python shows the warning once for each place that calls so."""
-        self.counters["deprecated_call"] += 1
+        self._measured.metrics.deprecated_call(interaction)
         warnings.warn(
             f"a call without interaction_code is deprecated: for the topic {topic!r} pass "
             f"interaction_code={interaction!r}",

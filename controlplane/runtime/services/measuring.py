@@ -1,90 +1,103 @@
 """What a service counts while it answers, and the steps down that one call has taken."""
 
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Final, TypedDict
 
+from controlplane.runtime.entries import interaction_key, tier_key
+from controlplane.runtime.interaction_codes import InteractionCode
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.resolver import Resolution
 from controlplane.runtime.services.answers import LLMResponse, Path, Step
+from controlplane.runtime.snapshot import Snapshot
+
+UNKNOWN: Final = "unknown"
+"""What names are counted under that no release knows."""
+_BUILT_IN: Final = frozenset(map(str, InteractionCode))
 
 
 class Labels(TypedDict):
-    """The labels that only a call knows."""
+    """What one call is counted under."""
 
+    interaction: str
     tier: str | None
     model: str | None
     variant: int | None
+
+
+def labels_of(
+    interaction: str, tier: str | None, release: Snapshot | None, found: Resolution | None = None
+) -> Labels:
+    """The labels of a call.
+
+    Interaction and tier come from whoever calls. Only names that the release knows (or the built-in codes) are labels of
+    their own: a thousand made-up ones would leave no room for the real series.
+    """
+    known = release if release is not None else ()
+    variant = found.variant if found is not None else None
+    return {
+        "interaction": (
+            interaction if interaction in _BUILT_IN or interaction_key(interaction) in known else UNKNOWN
+        ),
+        "tier": tier if tier is None or tier_key(tier) in known else UNKNOWN,
+        "model": variant.model if variant is not None else None,
+        "variant": variant.version if variant is not None else None,
+    }
 
 
 @dataclass(slots=True)
 class Descent:
     """The steps down that a call has taken, with the words for each, and what it was served by when it took them."""
 
+    interaction: str
     tier: str | None = None
+    release: Snapshot | None = None
     found: Resolution | None = None
     steps: list[Step] = field(default_factory=list)
     because: list[str] = field(default_factory=list)
 
     @property
-    def labels(self) -> "Labels":
+    def labels(self) -> Labels:
         """What its steps and errors are counted under, so that a variant answers for its own."""
-        chosen = self.found.variant if self.found else None
-        return {
-            "tier": self.tier,
-            "model": chosen.model if chosen else None,
-            "variant": chosen.version if chosen else None,
-        }
+        return labels_of(self.interaction, self.tier, self.release, self.found)
 
 
 class Measurements:
-    """Counts in `counters` always, and in `metrics` when there are any."""
+    """Counts what calls do."""
 
-    def __init__(self, metrics: Metrics | None, counters: Counter[str] | None) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
-        self.counters: Counter[str] = Counter() if counters is None else counters
 
-    def resolved(self, found: Resolution, seconds: float) -> None:
+    def resolved(self, descent: Descent, seconds: float) -> None:
         """A configuration was looked up."""
-        if self.metrics is not None:
-            asked, chosen = found.request, found.variant
-            self.metrics.lookup(asked.interaction, asked.tier, chosen.model, chosen.version, seconds)
+        self.metrics.lookup(**descent.labels, seconds=seconds)
 
-    def rendered(self, found: Resolution, seconds: float) -> None:
+    def rendered(self, descent: Descent, seconds: float) -> None:
         """A prompt was rendered."""
-        if self.metrics is not None:
-            asked, chosen = found.request, found.variant
-            self.metrics.render(asked.interaction, asked.tier, chosen.model, chosen.version, seconds)
+        self.metrics.render(**descent.labels, seconds=seconds)
 
-    def stepped_down(self, interaction: str, step: Step, kind: str, descent: Descent) -> None:
+    def stepped_down(self, descent: Descent, step: Step, kind: str) -> None:
         """A call stepped down; `kind` is one of few words."""
-        self.counters[f"step:{step}"] += 1
-        if self.metrics is not None:
-            self.metrics.fallback(interaction, step, kind, **descent.labels)
+        self.metrics.fallback(**descent.labels, step=step, reason=kind)
 
-    def failed(self, interaction: str, kind: str, descent: Descent) -> None:
+    def failed(self, descent: Descent, kind: str) -> None:
         """Something went wrong that the caller sees."""
-        self.counters[f"error:{kind}"] += 1
-        if self.metrics is not None:
-            self.metrics.error(interaction, kind, **descent.labels)
+        self.metrics.error(**descent.labels, kind=kind)
 
-    def took(self, interaction: str, path: Path) -> None:
+    def took(self, descent: Descent, path: Path) -> None:
         """A call takes a path."""
-        self.counters[f"path:{path}"] += 1
-        if self.metrics is not None:
-            self.metrics.path(interaction, path)
+        self.metrics.path(descent.labels["interaction"], path)
 
-    def answered(self, interaction: str, tier: str | None, response: LLMResponse, seconds: float) -> None:
+    def answered(self, descent: Descent, response: LLMResponse, seconds: float) -> None:
         """A model answered."""
-        if self.metrics is not None:
-            self.metrics.answered(
-                interaction,
-                tier,
-                response.model_code,
-                response.configuration_version,
-                path=response.path,
-                seconds=seconds,
-                input_tokens=response.usage.input_tokens,
-                output_tokens=response.usage.output_tokens,
-                cost=response.cost,
-            )
+        labels = descent.labels
+        self.metrics.answered(
+            labels["interaction"],
+            labels["tier"],
+            response.model_code,
+            response.configuration_version,
+            path=response.path,
+            seconds=seconds,
+            input_tokens=response.usage.input_tokens,
+            output_tokens=response.usage.output_tokens,
+            cost=response.cost,
+        )

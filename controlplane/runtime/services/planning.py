@@ -73,25 +73,29 @@ class Planner:
         self._prompts = prompts
         self._measured = measured
         self._use_config_lookup = use_config_lookup
+        self._seen: Snapshot | None = None
 
     async def plan(self, call: Call) -> Plan:
         """Resolve and render what the live release says of a call; where that cannot be, plan the legacy path."""
-        descent = Descent(call.tier)
+        descent = Descent(call.interaction, call.tier, self._seen)
         kept_out = self._unwanted(call)
         if kept_out is not None:
             return self._legacy(call, kept_out, descent)
         try:
             # One release, from here to the end.
             snapshot = await self._configurations.live(call.interaction, call.caller.tenant_id)
+            self._seen = descent.release = (
+                snapshot  # also the one that a later call without any is counted by
+            )
             kept_out = self._thrown(call) or _outside_of_the_gate(call, snapshot)
             if kept_out is not None:
                 return self._legacy(call, kept_out, descent)
-            descent.found = resolution = await self._resolve(call, snapshot, descent)
+            resolution = await self._resolve(call, snapshot, descent)
             rendered = await self._render(call, snapshot, resolution, descent)
         except _MISSING as problem:
-            self._step_down(call, descent, problem)
+            self._step_down(descent, problem)
             return self._legacy(call, str(problem), descent)
-        self._measured.took(call.interaction, Path.CONFIGURATION)
+        self._measured.took(descent, Path.CONFIGURATION)
         return Plan(
             path=Path.CONFIGURATION,
             why=resolution.why,
@@ -126,9 +130,11 @@ class Planner:
             conversation_id=call.conversation_id,
             snapshot=snapshot,
         )
-        self._measured.resolved(resolution, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        descent.found = resolution
+        self._measured.resolved(descent, seconds)
         if resolution.reason is Reason.ENVIRONMENT_DEFAULT:
-            self._take(call, descent, Step.ENVIRONMENT_DEFAULT, resolution.why, Step.NO_CONFIGURATION)
+            self._take(descent, Step.ENVIRONMENT_DEFAULT, resolution.why, Step.NO_CONFIGURATION)
         return resolution
 
     async def _render(
@@ -145,14 +151,14 @@ class Planner:
             if last_good is None:
                 raise
             rendered = last_good
-            self._step_down(call, descent, problem)
+            self._step_down(descent, problem)
             instead = f"{rendered.code} version {rendered.version} instead of version {prompt.version}"
-            self._take(call, descent, Step.LAST_GOOD_TEMPLATE, instead, descent.steps[-1])
-        self._measured.rendered(resolution, time.perf_counter() - started)
+            self._take(descent, Step.LAST_GOOD_TEMPLATE, instead, descent.steps[-1])
+        self._measured.rendered(descent, time.perf_counter() - started)
         return rendered
 
     def _legacy(self, call: Call, why: str, descent: Descent) -> Plan:
-        self._measured.took(call.interaction, Path.LEGACY)
+        self._measured.took(descent, Path.LEGACY)
         request = call.legacy_request(self._prompts)
         return Plan(
             path=Path.LEGACY,
@@ -163,14 +169,14 @@ class Planner:
             descent=descent,
         )
 
-    def _step_down(self, call: Call, descent: Descent, problem: ControlPlaneRuntimeError) -> None:
+    def _step_down(self, descent: Descent, problem: ControlPlaneRuntimeError) -> None:
         step = next(step for kind, step in _STEPS.items() if isinstance(problem, kind))
-        self._take(call, descent, step, str(problem), type(problem).__name__)
+        self._take(descent, step, str(problem), problem.kind)
 
-    def _take(self, call: Call, descent: Descent, step: Step, because: str, kind: str) -> None:
+    def _take(self, descent: Descent, step: Step, because: str, kind: str) -> None:
         descent.steps.append(step)
         descent.because.append(because)
-        self._measured.stepped_down(call.interaction, step, kind, descent)
+        self._measured.stepped_down(descent, step, kind)
 
 
 def _outside_of_the_gate(call: Call, snapshot: Snapshot) -> str | None:

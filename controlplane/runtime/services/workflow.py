@@ -9,7 +9,6 @@ from controlplane.runtime.providers.manager import ProviderManager
 from controlplane.runtime.services.answers import LLMResponse, Step
 from controlplane.runtime.services.calling import Answer, call_first_able, stream_first_able
 from controlplane.runtime.services.calls import Analysis, Call
-from controlplane.runtime.services.health import age_of
 from controlplane.runtime.services.measuring import Measurements
 from controlplane.runtime.services.parsing import Reading, asks_for_json, read_json
 from controlplane.runtime.services.planning import Plan, Planner
@@ -42,7 +41,7 @@ class WorkflowOrchestrator:
         """The whole answer; raises `ProviderError` when no model gives one, or none should be asked further."""
         started = time.perf_counter()
         plan = await self._planner.plan(call)  # resolve → render
-        answer = await self._ask(call, plan)
+        answer = await self._ask(plan)
         return self._respond(call, plan, answer, time.perf_counter() - started)
 
     async def stream(self, call: Call) -> AsyncGenerator[str | LLMResponse, None]:
@@ -61,31 +60,31 @@ class WorkflowOrchestrator:
                     elif part.response is None:
                         yield part.text
             except ProviderError as problem:
-                self._measured.failed(call.interaction, problem.kind, plan.descent)
+                self._measured.failed(plan.descent, problem.kind)
                 raise
 
-    async def _ask(self, call: Call, plan: Plan) -> Answer:
+    async def _ask(self, plan: Plan) -> Answer:
         try:
             return await call_first_able(
                 self._providers, plan.targets, plan.request, seconds=self._timeout_seconds
             )
         except ProviderError as problem:
-            self._measured.failed(call.interaction, problem.kind, plan.descent)
+            self._measured.failed(plan.descent, problem.kind)
             raise
 
     def _respond(self, call: Call, plan: Plan, answer: Answer, seconds: float) -> LLMResponse:
         if answer.target is not plan.targets[0]:
-            self._note_fallback(call, plan, answer)
+            self._note_fallback(plan, answer)
         reading = self._parse(call, plan, answer)
         response = make_response(call, plan, answer, reading, age_seconds=self._age_of(plan))
-        self._measured.answered(call.interaction, call.tier, response, seconds)
+        self._measured.answered(plan.descent, response, seconds)
         return response
 
-    def _note_fallback(self, call: Call, plan: Plan, answer: Answer) -> None:
+    def _note_fallback(self, plan: Plan, answer: Answer) -> None:
         failed = answer.attempts[:-1]
         plan.descent.steps.append(Step.FALLBACK_MODEL)
         plan.descent.because.append("; ".join(attempt.error or attempt.outcome for attempt in failed))
-        self._measured.stepped_down(call.interaction, Step.FALLBACK_MODEL, failed[-1].outcome, plan.descent)
+        self._measured.stepped_down(plan.descent, Step.FALLBACK_MODEL, failed[-1].outcome)
 
     def _parse(self, call: Call, plan: Plan, answer: Answer) -> Reading:
         """The answer of an analysis as data, where its prompt (or the caller) asks for JSON."""
@@ -96,8 +95,8 @@ class WorkflowOrchestrator:
             return Reading()
         reading = read_json(answer.response.text)
         if reading.error is not None:
-            self._measured.failed(call.interaction, "parse", plan.descent)
+            self._measured.failed(plan.descent, "parse")
         return reading
 
     def _age_of(self, plan: Plan) -> float | None:
-        return age_of(self._releases) if plan.resolution is not None else None
+        return self._releases.state.age_seconds if plan.resolution is not None else None

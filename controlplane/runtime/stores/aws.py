@@ -72,20 +72,20 @@ class AwsStore:
     def move_pointer(self, pointer: base.Pointer) -> bool:
         """See `ReleaseStore.move_pointer`."""
         try:
-            with _failures("move the pointer"):
-                self.dynamodb.put_item(
-                    TableName=self._table,
-                    Item={
-                        **items.pointer_key(pointer.environment),
-                        **items.attributes(pointer.to_document()),
-                    },
-                    ConditionExpression="attribute_not_exists(#release) OR #release < :release",
-                    ExpressionAttributeNames={"#release": "release"},
-                    ExpressionAttributeValues={":release": {"N": str(pointer.release)}},
-                )
+            condition = "attribute_not_exists(#release) OR #release < :release"
+            self._put_pointer(pointer, condition, release=pointer.release)
         except _ConditionFailedError:
             # Ours may be the write that won, its reply lost and the request repeated below us: look.
             return base.settle(self.read_pointer(pointer.environment), pointer) is True
+        return True
+
+    def replace_signature(self, pointer: base.Pointer) -> bool:
+        """See `ReleaseStore.replace_signature`. A request that is repeated below us finds its condition met again."""
+        try:
+            condition = "#release = :release AND sha256 = :sha256"
+            self._put_pointer(pointer, condition, release=pointer.release, sha256=pointer.sha256)
+        except _ConditionFailedError:
+            return False
         return True
 
     def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
@@ -203,14 +203,7 @@ class AwsStore:
                 self.dynamodb.create_table(
                     TableName=self._table,
                     BillingMode="PAY_PER_REQUEST",
-                    KeySchema=[
-                        {"AttributeName": "pk", "KeyType": "HASH"},
-                        {"AttributeName": "sk", "KeyType": "RANGE"},
-                    ],
-                    AttributeDefinitions=[
-                        {"AttributeName": "pk", "AttributeType": "S"},
-                        {"AttributeName": "sk", "AttributeType": "S"},
-                    ],
+                    **items.KEYS,
                 )
         waiter = self.dynamodb.get_waiter("table_exists")
         waiter.wait(TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
@@ -292,6 +285,16 @@ class AwsStore:
         except _TableMissingError:
             return None
         return answer.get("Item")
+
+    def _put_pointer(self, pointer: base.Pointer, condition: str, **named: object) -> None:
+        with _failures("move the pointer"):
+            self.dynamodb.put_item(
+                TableName=self._table,
+                Item={**items.pointer_key(pointer.environment), **items.attributes(pointer.to_document())},
+                ConditionExpression=condition,
+                ExpressionAttributeNames={"#release": "release"},
+                ExpressionAttributeValues=items.attributes({f":{name}": named[name] for name in named}),
+            )
 
     def _snapshot_key(self, environment: str, sha256: str) -> str:
         return self._key(f"{base.check_environment(environment)}/snapshots/{base.check_name(sha256)}.json.gz")

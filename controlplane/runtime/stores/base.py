@@ -97,6 +97,13 @@ class ReleaseStore(Protocol):
         `PointerConflictError` when this very release is live with another content.
         """
 
+    def replace_signature(self, pointer: Pointer) -> bool:
+        """Put this pointer in place of the live one if that is of the same release and content: one conditional write.
+
+        For a release that is to be signed with another key. True when the store's pointer is now this one; False when
+        none is live, or another release, or this one with other content: then nothing was written.
+        """
+
     def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
         """The snapshot's bytes, inflated; never more than `limit` of them (`ObjectTooLargeError`).
 
@@ -150,6 +157,11 @@ def settle(current: Pointer | None, wanted: Pointer) -> bool | None:
             f"({current.sha256[:12]}, not {wanted.sha256[:12]})"
         )
     return True
+
+
+def is_same_release(current: Pointer | None, wanted: Pointer) -> bool:
+    """Whether a live pointer names this release with this content, however it is signed."""
+    return current is not None and (current.release, current.sha256) == (wanted.release, wanted.sha256)
 
 
 def holds(read: Callable[[], bytes | str], wanted: bytes | str) -> bool:

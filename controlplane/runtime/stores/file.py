@@ -61,6 +61,14 @@ class FileStore:
                 write_atomically(self._pointer_path(pointer.environment), pointer.to_json())
             return outcome is not False
 
+    def replace_signature(self, pointer: base.Pointer) -> bool:
+        """See `ReleaseStore.replace_signature`; under the same lock."""
+        with self._failures(), self._locked(pointer.environment):
+            same = base.is_same_release(self.read_pointer(pointer.environment), pointer)
+            if same:
+                write_atomically(self._pointer_path(pointer.environment), pointer.to_json())
+            return same
+
     def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
         """See `ReleaseStore.read_snapshot`."""
         packed = self._read(self._snapshot_path(environment, sha256), packed_ceiling(limit))

@@ -10,6 +10,18 @@ from controlplane.runtime.stores import base
 # 400 KB is DynamoDB's bound for a whole item, names included; a document gets what is left after a long key.
 _DOCUMENT_LIMIT = 400 * 1024 - 4 * 1024
 
+KEYS: Any = {
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+    ],
+}
+"""What the table is made with."""
+
 
 def pointer_key(environment: str) -> dict[str, Any]:
     """The key of an environment's pointer."""

@@ -31,6 +31,14 @@ class MemoryStore:
                 self._pointers[base.check_environment(pointer.environment)] = pointer
             return outcome is not False
 
+    def replace_signature(self, pointer: base.Pointer) -> bool:
+        """See `ReleaseStore.replace_signature`."""
+        with self._lock:
+            same = base.is_same_release(self.read_pointer(pointer.environment), pointer)
+            if same:
+                self._pointers[pointer.environment] = pointer
+            return same
+
     def read_snapshot(self, environment: str, sha256: str, *, limit: int) -> bytes:
         """See `ReleaseStore.read_snapshot`."""
         data = self._snapshots.get((environment, base.check_name(sha256)))
