@@ -15,7 +15,7 @@ from controlplane.db import make_engine
 from controlplane.local.postgres import temporary
 from controlplane.web.cli import load_first_data, migrate
 from tests.page import PageClient
-from tests.site import CHEAP, add_person, app_on, client_of
+from tests.site import CHEAP, add_person, client_of, shared_app_on
 
 # A busy machine is no fault of the code: nothing here asserts on a clock, hypothesis included.
 settings.register_profile("whole", deadline=None)
@@ -158,7 +158,7 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def app(first_data: Session, cheap_passwords: None) -> Flask:
     """The site on the connection of `first_data`: what it commits is rolled back with the test."""
-    return app_on(first_data)
+    return shared_app_on(first_data)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from controlplane.accounts import passwords
 from controlplane.accounts.actor import Role
 from tests.page import PageClient
-from tests.site import CHEAP, add_person, app_on, client_of
+from tests.site import CHEAP, add_person, client_of, shared_app_on
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def app(session: Session) -> Flask:
-    return app_on(session)
+    return shared_app_on(session)
 
 
 @pytest.fixture

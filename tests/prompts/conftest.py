@@ -8,7 +8,7 @@ from controlplane.accounts import passwords
 from controlplane.accounts.actor import Actor, Role
 from controlplane.prompts.render_pool import RenderPool
 from tests.page import PageClient
-from tests.site import CHEAP, add_person, app_on, client_of
+from tests.site import CHEAP, add_person, client_of, shared_app_on
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def person(first_data: Session, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 @pytest.fixture
 def app(first_data: Session) -> Flask:
-    return app_on(first_data)
+    return shared_app_on(first_data)
 
 
 @pytest.fixture

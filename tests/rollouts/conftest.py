@@ -9,7 +9,7 @@ from controlplane.accounts import passwords
 from controlplane.accounts.actor import Actor, Role
 from tests.page import PageClient
 from tests.rollouts.walk import Walk, second_version
-from tests.site import CHEAP, add_person, app_on, client_of
+from tests.site import CHEAP, add_person, client_of, shared_app_on
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def app(first_data: Session) -> Flask:
-    return app_on(first_data)
+    return shared_app_on(first_data)
 
 
 @pytest.fixture
