@@ -1,5 +1,6 @@
 """The endpoints that call models."""
 
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -28,6 +29,7 @@ class _Json(JSONResponse):
 
 router = APIRouter(prefix="/v1", tags=["Generation"], default_response_class=_Json)
 Served = Annotated[Serving, Depends(serving_of)]
+Asked = asking.CoachingRequest | asking.AnalysisRequest | asking.InsightsRequest
 
 
 @router.post("/coaching/responses", summary="The coach's next turn", response_model=None, responses=_ANSWERS)
@@ -35,11 +37,14 @@ async def coaching_response(
     request: Request, serving: Served, asked: asking.CoachingRequest
 ) -> GeneratedAnswer | Response:
     """A turn of a conversation, with everything that explains it."""
-    service = _service(serving, asked)
-    if _wants_stream(request, asked):
-        parts = service.stream_coaching_response(**asked.arguments())
-        return await stream(request, parts, lambda response: _answer(serving, response))
-    return _answer(serving, await service.generate_coaching_response(**asked.arguments()))
+    service, given = _service(serving, asked), asked.arguments()
+    return await _respond(
+        request,
+        serving,
+        asked,
+        whole=lambda: service.generate_coaching_response(**given),
+        pieces=lambda: service.stream_coaching_response(**given),
+    )
 
 
 @router.post("/analyses", summary="A single-shot analysis", response_model=None, responses=_ANSWERS)
@@ -47,11 +52,14 @@ async def analysis(
     request: Request, serving: Served, asked: asking.AnalysisRequest
 ) -> GeneratedAnswer | Response:
     """One question with everything that is needed to answer it; parsed has the answer as data where it is JSON."""
-    service = _service(serving, asked)
-    if _wants_stream(request, asked):
-        parts = service.stream_single_shot_analysis(**asked.arguments())
-        return await stream(request, parts, lambda response: _answer(serving, response))
-    return _answer(serving, await service.generate_single_shot_analysis(**asked.arguments()))
+    service, given = _service(serving, asked), asked.arguments()
+    return await _respond(
+        request,
+        serving,
+        asked,
+        whole=lambda: service.generate_single_shot_analysis(**given),
+        pieces=lambda: service.stream_single_shot_analysis(**given),
+    )
 
 
 @router.post("/insights", summary="Insights", response_model=None, responses=_ANSWERS)
@@ -59,26 +67,39 @@ async def insights(
     request: Request, serving: Served, asked: asking.InsightsRequest
 ) -> GeneratedAnswer | Response:
     """What the owner of a business may have missed, from a conversation and figures."""
-    service = _service(serving, asked)
+    service, given = _service(serving, asked), asked.arguments()
+    return await _respond(
+        request,
+        serving,
+        asked,
+        whole=lambda: service.generate_insights(**given),
+        pieces=lambda: service.stream_insights(**given),
+    )
+
+
+async def _respond(
+    request: Request,
+    serving: Serving,
+    asked: Asked,
+    *,
+    whole: Callable[[], Awaitable[LLMResponse]],
+    pieces: Callable[[], AsyncGenerator[str | LLMResponse, None]],
+) -> GeneratedAnswer | Response:
+    """The answer in the way the caller wants it."""
+
+    def answer(response: LLMResponse) -> GeneratedAnswer:
+        return GeneratedAnswer.of(response, providers=serving.providers.mode)
+
     if _wants_stream(request, asked):
-        parts = service.stream_insights(**asked.arguments())
-        return await stream(request, parts, lambda response: _answer(serving, response))
-    return _answer(serving, await service.generate_insights(**asked.arguments()))
+        return await stream(request, pieces(), answer)
+    return answer(await whole())
 
 
-def _service(
-    serving: Serving, asked: asking.CoachingRequest | asking.AnalysisRequest | asking.InsightsRequest
-) -> LLMService:
+def _service(serving: Serving, asked: Asked) -> LLMService:
     service = serving.environment(asked.environment).service
     return service.acting_for(tenant_id=asked.tenant_id or None, user_id=asked.user_id or None)
 
 
-def _wants_stream(
-    request: Request, asked: asking.CoachingRequest | asking.AnalysisRequest | asking.InsightsRequest
-) -> bool:
+def _wants_stream(request: Request, asked: Asked) -> bool:
     accepted = [one.partition(";")[0].strip().lower() for one in request.headers.get("accept", "").split(",")]
     return asked.stream or MEDIA_TYPE in accepted
-
-
-def _answer(serving: Serving, response: LLMResponse) -> GeneratedAnswer:
-    return GeneratedAnswer.of(response, providers=serving.providers.mode)
