@@ -4,18 +4,24 @@ from controlplane.accounts import models as accounts
 from controlplane.audit import models as audit
 from controlplane.configurations import models as configurations
 from controlplane.db import Base
+from controlplane.fleet import models as fleet
 from controlplane.prompts import models as prompts
+from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
 from controlplane.releases import models as releases
 from controlplane.rollouts import models as rollouts
+from controlplane.switches import models as switches
 
 __all__ = [
     "Base",
     "accounts",
     "audit",
     "configurations",
+    "fleet",
     "prompts",
+    "proposals",
     "registry",
     "releases",
     "rollouts",
+    "switches",
 ]

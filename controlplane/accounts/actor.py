@@ -11,6 +11,7 @@ class Role(enum.StrEnum):
 
     VIEWER = "viewer"
     EDITOR = "editor"
+    ON_CALL = "on-call"
     PUBLISHER = "publisher"
     ADMIN = "admin"
 
@@ -33,11 +34,11 @@ class Role(enum.StrEnum):
 class Actor:
     """Somebody or something that changes state, with the way it came in."""
 
-    kind: str  # "person" or "system"
+    kind: str  # "person", "system", "token", or "schedule": the clock, in the name of a person
     id: str  # a person's id, or the name of the part of the system
     name: str
     role: Role
-    via: str  # "browser", "command line", "worker", "first data"
+    via: str  # "browser", "command line", "worker", "schedule", "first data"
     request_id: str | None = None
     address: str | None = None
     user_agent: str | None = None

@@ -27,12 +27,14 @@ blueprint = Blueprint("accounts", __name__)
 ROLES = [
     (Role.VIEWER.value, Role.VIEWER.label),
     (Role.EDITOR.value, Role.EDITOR.label),
+    (Role.ON_CALL.value, Role.ON_CALL.label),
     (Role.PUBLISHER.value, Role.PUBLISHER.label),
     (Role.ADMIN.value, Role.ADMIN.label),
 ]
 ROLE_HINTS = {
     Role.VIEWER.value: "Sees everything, changes nothing.",
     Role.EDITOR.value: "Also saves drafts and versions. Nothing an editor does is live.",
+    Role.ON_CALL.value: "Also aborts rollouts, rolls back and throws kill switches, without asking anybody first.",
     Role.PUBLISHER.value: "Also publishes, rolls back and moves rollouts.",
     Role.ADMIN.value: "Also keeps interactions, models, tiers, environments and people.",
 }

@@ -44,6 +44,11 @@ def _release(key: str, environment: str | None) -> str | None:
     return _url("releases.show", environment=environment, number=int(number)) if number.isdigit() else None
 
 
+def _proposal(key: str, environment: str | None) -> str | None:
+    number = key.rpartition("/")[2]
+    return _url("proposals.show", environment=environment, number=int(number)) if number.isdigit() else None
+
+
 def _rollout(key: str, environment: str | None) -> str | None:
     return _url("rollouts.show", environment=environment, number=int(key)) if key.isdigit() else None
 
@@ -52,7 +57,9 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "configuration": _configuration,
     "release": _release,
     "rollout": _rollout,
+    "proposal": _proposal,
     "gate": lambda key, environment: _url("rollouts.gate", environment=environment, interaction=key),
+    "switch": lambda _key, environment: _url("switches.index", environment=environment),
     "prompt": lambda key, environment: _url("prompts.show", environment=environment, code=key),
     "interaction": lambda key, _: _url("registry.interaction", code=key),
     "model": lambda key, _: _url("registry.model", code=key),

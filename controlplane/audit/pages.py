@@ -29,6 +29,7 @@ class Line:
     release: int | None
     via: str
     tone: str
+    emergency: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def line_of(event: AuditEvent) -> Line:
         environment=event.environment,
         release=event.release,
         via=event.via,
-        tone=tone_of(event.action),
+        tone="failed" if event.emergency else tone_of(event.action),
+        emergency=event.emergency,
     )
 
 

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
-from controlplane.audit.models import AuditEvent
+from controlplane.audit.models import AuditEvent, EmergencyReview
 from controlplane.db import Json, now
 
 # A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere.
@@ -25,11 +25,14 @@ def record(
     before: Json | None = None,
     after: Json | None = None,
     release: int | None = None,
+    proposal: int | None = None,
+    emergency: bool = False,
 ) -> AuditEvent:
     """Add one event in the caller's transaction and return it, numbered and chained by the database.
 
     `action` is "<object>.<verb in the past>"; `sentence` says in words what was done and to what effect, past tense,
-    without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %".
+    without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %". `emergency` marks what was done without the
+    agreement that the environment asks for, and opens a review of it after the fact.
     """
     event = AuditEvent(
         id=new_identifier(),
@@ -48,12 +51,17 @@ def record(
         before=before if before is not None else null(),
         after=after if after is not None else null(),
         release=release,
+        proposal=proposal,
+        emergency=emergency,
         request_id=actor.request_id,
         address=actor.address,
         user_agent=_one_line(actor.user_agent)[:300] if actor.user_agent else None,
     )
     session.add(event)
     session.flush()
+    if emergency:
+        session.add(EmergencyReview(event_id=event.id, actor_id=actor.id, opened_at=event.at))
+        session.flush()
     return event
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import not_
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -113,7 +113,10 @@ class TierInput(_Input):
 
 
 class EnvironmentInput(_Input):
-    """A place with its own live set; a protected one asks for a reason before each publish."""
+    """A place with its own live set, and its rules of going live.
+
+    A protected one asks for a reason; `approvals` says how many others have to agree to a proposal.
+    """
 
     code: Annotated[LowerCode, _not_one_of(RESERVED_ENVIRONMENTS, "a page of this site begins with it")]
     name: Name
@@ -122,6 +125,13 @@ class EnvironmentInput(_Input):
     position: Annotated[
         int, BeforeValidator(lambda value: 0 if value is None else value), Field(ge=0, le=1000)
     ] = 0
+    approvals: Annotated[
+        int, BeforeValidator(lambda value: 0 if value is None else value), Field(ge=0, le=2)
+    ] = 0
+    self_approval: bool = False
+    publish_role: Annotated[
+        Literal["publisher", "admin"], BeforeValidator(lambda value: value or "publisher")
+    ] = "publisher"
 
 
 class ModelInput(_Input):

@@ -69,12 +69,26 @@ class Environment(Base):
     """A place with its own live set. `next_release` is the row-locked counter: no gaps, no inverted order."""
 
     __tablename__ = "environments"
-    __table_args__ = (CheckConstraint("next_release >= 1", name="next_release_is_positive"),)
+    __table_args__ = (
+        CheckConstraint("next_release >= 1", name="next_release_is_positive"),
+        CheckConstraint("approvals BETWEEN 0 AND 2", name="approvals_in_range"),
+        CheckConstraint("publish_role IN ('publisher', 'admin')", name="publish_role_is_known"),
+    )
 
     code: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     protected: Mapped[bool] = mapped_column(default=False)
     position: Mapped[int] = mapped_column(default=0)
     next_release: Mapped[int] = mapped_column(default=1)
+    next_proposal: Mapped[int] = mapped_column(default=1)
+    # The rules of going live here: how many others have to agree, whether one's own agreement counts, who publishes.
+    approvals: Mapped[int] = mapped_column(default=0)
+    self_approval: Mapped[bool] = mapped_column(default=False)
+    publish_role: Mapped[str] = mapped_column(default="publisher")
     archived_at: Mapped[dt.datetime | None]
     revision: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether going live here has rules that an emergency goes around."""
+        return self.protected or self.approvals > 0

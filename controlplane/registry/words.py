@@ -6,7 +6,9 @@ from typing import Any
 from controlplane.db import Base, Json
 
 # Not what a person changed: bookkeeping of the row.
-_BOOKKEEPING = frozenset({"code", "archived_at", "revision", "gate_salt", "gate_algorithm", "next_release"})
+_BOOKKEEPING = frozenset(
+    {"code", "archived_at", "revision", "gate_salt", "gate_algorithm", "next_release", "next_proposal"}
+)
 
 _NAMES = {
     "provider_model_id": "the provider's model id",
@@ -14,6 +16,9 @@ _NAMES = {
     "max_output_tokens": "most output tokens",
     "input_price_per_million": "input price per million tokens",
     "output_price_per_million": "output price per million tokens",
+    "approvals": "approvals asked for",
+    "self_approval": "one's own approval counts",
+    "publish_role": "who publishes",
 }
 
 

@@ -25,6 +25,10 @@ class Release(Base):
     snapshot_sha256: Mapped[str]
     snapshot_size: Mapped[int]  # bytes, uncompressed
     entry_count: Mapped[int]
+    proposal: Mapped[int | None]  # the proposal that was published; null: it went live without one
+    emergency: Mapped[bool] = mapped_column(
+        default=False
+    )  # without the approvals that the environment asks for
 
 
 class ReleaseEntry(Base):
@@ -71,3 +75,13 @@ class ExportStep(Base):
     finished_at: Mapped[dt.datetime | None]
     attempts: Mapped[int] = mapped_column(default=1)
     detail: Mapped[Json | None]
+
+
+class ImportedText(Base):
+    """A prompt text that came with a bundle, by its SHA-256; saved versions have theirs in `prompt_versions`."""
+
+    __tablename__ = "imported_texts"
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    body: Mapped[str]
+    imported_at: Mapped[dt.datetime]

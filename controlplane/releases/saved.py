@@ -20,7 +20,7 @@ from controlplane.registry import documents
 from controlplane.registry.models import Interaction, Model, Tier
 from controlplane.releases.compose import Document, Entries
 from controlplane.releases.diff import same
-from controlplane.releases.models import ReleaseEntry
+from controlplane.releases.models import ImportedText, ReleaseEntry
 from controlplane.runtime import entries
 
 
@@ -38,11 +38,15 @@ def live_entries(session: Session, environment: str, at: int | None = None) -> d
     return {key: _document(text) for key, text in live_texts(session, environment, at).items()}
 
 
-def live_texts(session: Session, environment: str, at: int | None = None) -> dict[str, bytes]:
-    """Return what `live_entries` does as it is kept: each document as canonical JSON."""
+def live_texts(
+    session: Session, environment: str, at: int | None = None, *, keys: Iterable[str] | None = None
+) -> dict[str, bytes]:
+    """Return what `live_entries` does as it is kept: each document as canonical JSON; of these keys only, if any are given."""
     query = select(ReleaseEntry.key, ReleaseEntry.document).where(
         ReleaseEntry.environment == environment, _valid(at)
     )
+    if keys is not None:
+        query = query.where(ReleaseEntry.key.in_(list(keys)))
     rows = session.execute(query.order_by(ReleaseEntry.key))
     return {key: document.encode() for key, document in rows}
 
@@ -126,10 +130,10 @@ def hashes_named(texts: Mapping[str, bytes]) -> set[str]:
 
 def bodies_by_hash(session: Session, hashes: Iterable[str]) -> dict[str, str]:
     """Return prompt texts by their hash; one that does not exist is left out."""
-    query = select(PromptVersion.sha256, PromptVersion.body).where(
-        PromptVersion.sha256.in_(sorted(set(hashes)))
-    )
-    return dict(session.execute(query).all())
+    wanted = sorted(set(hashes))
+    saved = select(PromptVersion.sha256, PromptVersion.body).where(PromptVersion.sha256.in_(wanted))
+    imported = select(ImportedText.sha256, ImportedText.body).where(ImportedText.sha256.in_(wanted))
+    return dict(session.execute(saved.union(imported)).all())
 
 
 def _registry_entries(session: Session, live: Entries) -> Iterator[tuple[str, Document]]:

@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from controlplane.accounts.actor import Actor, Role
+from controlplane.accounts.actor import Actor
 from controlplane.audit import services as audit
 from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry.models import Environment
 from controlplane.releases import cards, words
+from controlplane.releases.authority import DIRECT, Authority
 from controlplane.releases.compose import Document, Entries, compose
 from controlplane.releases.content import Content, Live, live_content
 from controlplane.releases.diff import EntryChange, diff, digest_of
@@ -71,16 +72,19 @@ def publish(
     actor: Actor,
     source_name: str,
     base: int | None = None,
+    authority: Authority = DIRECT,
+    remark: str = "",
 ) -> Release:
     """Make the chosen keys live as `source` has them, as a new release; a chosen key it lacks is removed.
 
     `base` is the release that the chooser saw: a chosen key that moved since is a `Conflict`. Raises `Refused` with every
-    problem of what would become live.
+    problem of what would become live, and where others have to agree first and `authority` is not their agreement.
+    `remark` is added to what the audit tells.
     """
     told = _Told(
         "release.published",
         lambda number, changes: (
-            f"published release {number} of {environment}: {words.release_sentence(changes)}"
+            f"published release {number} of {environment}: {words.release_sentence(changes)}{remark}"
         ),
     )
     return _publish(
@@ -93,6 +97,7 @@ def publish(
         source_name=source_name,
         base=base,
         told=told,
+        authority=authority,
     )
 
 
@@ -110,8 +115,7 @@ def publish_saved(
 
     `seen` has for each key the `diff.digest_of` what the page showed: nothing goes live that nobody looked at.
     """
-    actor.require(Role.PUBLISHER)
-    lock_environment(session, environment)
+    DIRECT.check(lock_environment(session, environment), actor)
     source, _ = saved_entries(session, environment)
     chosen = list(keys)
     newer = [words.entry_name(key) for key in chosen if seen.get(key) != digest_of(source.get(key))]
@@ -144,6 +148,7 @@ def publish_entries(
     base: int | None = None,
     object_kind: str | None = None,
     object_key: str | None = None,
+    authority: Authority = DIRECT,
 ) -> Release:
     """Make these documents live (None removes the key), told in the audit as the caller says: for rollouts and gates."""
     return _publish(
@@ -156,6 +161,7 @@ def publish_entries(
         source_name=source_name,
         base=base,
         told=_Told(action, lambda _number, _changes: sentence, object_kind, object_key),
+        authority=authority,
     )
 
 
@@ -168,10 +174,13 @@ def roll_back(
     actor: Actor,
     keys: Iterable[str] | None = None,
     base: int | None = None,
+    authority: Authority = DIRECT,
 ) -> Release:
-    """Make the chosen keys (None: all that differ) live again as they were at release `to`, as a new, higher release."""
-    actor.require(Role.PUBLISHER)
-    lock_environment(session, environment)
+    """Make the chosen keys (None: all that differ) live again as they were at release `to`, as a new, higher release.
+
+    As an emergency (`authority`) it asks for nobody's agreement, and is looked at afterwards.
+    """
+    authority.check(lock_environment(session, environment), actor)
     get_release(session, environment, to)
     earlier = live_entries(session, environment, at=to)
     if keys is None:
@@ -192,6 +201,7 @@ def roll_back(
         source_name=f"release {to}",
         base=base,
         told=told,
+        authority=authority,
     )
 
 
@@ -206,9 +216,10 @@ def _publish(
     source_name: str,
     base: int | None,
     told: _Told,
+    authority: Authority,
 ) -> Release:
-    actor.require(Role.PUBLISHER)
     counter = lock_environment(session, environment)
+    authority.check(counter, actor)
     chosen = sorted(set(keys))
     _refuse_moved(session, environment, chosen, base)
     live = live_content(session, environment)
@@ -218,6 +229,7 @@ def _publish(
     reason = _checked(changes, after, live, unwritten, reason=reason, protected=counter.protected)
     release = _new_release(counter, after, summary=words.release_sentence(changes), source_name=source_name)
     release.reason, release.author_id, release.author_name = reason, actor.id, actor.name
+    release.proposal, release.emergency = authority.proposal, authority.is_emergency_in(counter)
     session.add(release)
     session.flush()
     _move_entries(session, release, changes, after)
@@ -361,6 +373,8 @@ def _record(
         before=_by_key((change.key, change.before) for change in changes),
         after=_by_key((change.key, change.after) for change in changes),
         release=release.number,
+        proposal=release.proposal,
+        emergency=release.emergency,
     )
 
 

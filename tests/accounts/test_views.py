@@ -303,7 +303,7 @@ def test_an_administrator_adds_a_person_who_can_sign_in_with_the_password_shown_
         (
             {"name": "A", "email": "a@b", "role": "emperor"},
             "role",
-            "Choose one of 'viewer', 'editor', 'publisher' or 'admin'.",
+            "Choose one of 'viewer', 'editor', 'on-call', 'publisher' or 'admin'.",
         ),
     ],
 )
