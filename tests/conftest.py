@@ -13,6 +13,8 @@ from controlplane.accounts import passwords
 from controlplane.accounts.actor import Actor, Role
 from controlplane.db import make_engine
 from controlplane.local.postgres import temporary
+from controlplane.prompts import render_pool
+from controlplane.runtime.lookup import release, source, texts
 from controlplane.web.cli import load_first_data, migrate
 from tests.page import PageClient
 from tests.site import CHEAP, add_person, client_of, shared_app_on
@@ -22,6 +24,25 @@ settings.register_profile("whole", deadline=None)
 settings.load_profile("whole")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_lookups() -> Iterator[None]:
+    """A call that has nothing to be served waits two seconds for the store, then does without; tests wait longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (release, source, texts):
+            patch.setattr(module, "PATIENCE", 60.0)
+        for module in (release, source):
+            patch.setattr(module, "SHORT_PATIENCE", 60.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_checks() -> Iterator[None]:
+    """A template that is saved or published, or is one of the first data, may take four seconds to try; here more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(render_pool, "PATIENT_WALL_SECONDS", 20.0)
+        yield
 
 
 class Databases:

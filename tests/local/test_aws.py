@@ -118,7 +118,7 @@ def test_requests_leave_no_line_and_the_end_is_quick() -> None:
         assert processes.wait_until(lambda: answers(f"http://127.0.0.1:{port}{HEALTH_PATH}"), 30)
         _client("s3", port).list_buckets()
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=5)
+        said, _ = process.communicate(timeout=30)
     finally:
         process.kill()
         process.wait()

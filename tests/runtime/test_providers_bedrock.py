@@ -227,8 +227,8 @@ async def test_a_cancelled_call_ends_at_once_and_its_thread_soon(
     fake: FakeProvider, bedrock: BedrockProvider, reply: Reply, streaming: bool
 ) -> None:
     fake.usual = reply
-    task = asyncio.create_task(ask(bedrock, replace(REQUEST, timeout_seconds=2), streaming=streaming))
-    await asyncio.to_thread(fake.hanging.wait, 10)
+    task = asyncio.create_task(ask(bedrock, REQUEST, streaming=streaming))
+    assert await asyncio.to_thread(fake.hanging.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -256,7 +256,7 @@ async def test_many_calls_at_a_time_do_not_wait_for_one_another(
 ) -> None:
     fake.replies = [Reply(then="hang")]
     slow = asyncio.create_task(bedrock.generate(REQUEST))
-    await asyncio.to_thread(fake.hanging.wait, 10)
+    assert await asyncio.to_thread(fake.hanging.wait, 10)
     answers = await asyncio.gather(*(bedrock.generate(REQUEST) for _ in range(20)))
     assert {answer.text for answer in answers} == {"Gut, danke."}
     assert not slow.done()

@@ -180,7 +180,7 @@ async def test_a_stream_without_an_end_is_a_failure(chain: Chain) -> None:
 
 @BOTH
 async def test_one_that_hangs_leaves_time_for_the_next(chain: Chain, streaming: bool) -> None:
-    chain.seconds = 0.6
+    chain.seconds = 2.0  # a busy machine may lose half a second, and the next one's turn with it
     chain.providers["north"].always = HANG
     answer = await chain.ask(streaming=streaming)
     assert answer.response.text == "south says hello"

@@ -1,7 +1,9 @@
 """Connections belong to an event loop, and applications have more than one."""
 
 import asyncio
+import contextlib
 import gc
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -9,21 +11,26 @@ import pytest
 
 from controlplane.runtime.providers import Provider
 from controlplane.runtime.providers.loops import ClientOfLoop
-from tests.runtime.fakes.apis import APIS
+from tests.runtime.fakes.apis import APIS, Api
 from tests.runtime.fakes.asking import REQUEST, ask, closing
 from tests.runtime.fakes.server import FakeProvider, running
 
 
 @pytest.fixture(params=APIS.values(), ids=list(APIS))
-def fake(request: pytest.FixtureRequest) -> Iterator[FakeProvider]:
-    with running(FakeProvider(request.param.reply(streaming=True))) as server:
+def api(request: pytest.FixtureRequest) -> Api:
+    found: Api = request.param
+    return found
+
+
+@pytest.fixture
+def fake(api: Api) -> Iterator[FakeProvider]:
+    with running(FakeProvider(api.reply(streaming=True))) as server:
         yield server
 
 
 @pytest.fixture
-def provider(request: pytest.FixtureRequest, fake: FakeProvider) -> Provider:
-    made: Provider = request.node.callspec.params["fake"].make(fake.url)
-    return made
+def provider(api: Api, fake: FakeProvider) -> Provider:
+    return api.make(fake.url)
 
 
 def test_one_loop_after_the_other_leaves_nothing_open(provider: Provider) -> None:
@@ -56,6 +63,38 @@ def test_a_reader_who_stops_leaves_nothing_open(provider: Provider) -> None:
 
     asyncio.run(begin())
     gc.collect()
+
+
+def test_a_provider_that_nobody_holds_leaves_nothing_open(fake: FakeProvider, api: Api) -> None:
+    fake.usual = api.reply(streaming=False)
+
+    async def call_and_forget() -> None:
+        await api.make(fake.url).generate(REQUEST)
+        gc.collect()  # its loop still runs, and has to close what is idle
+
+    asyncio.run(call_and_forget())
+    gc.collect()
+
+
+async def test_a_call_given_up_in_the_middle_of_a_handshake_hangs_up(api: Api) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        provider = api.make(f"https://127.0.0.1:{silent.getsockname()[1]}")
+        call = asyncio.create_task(ask(provider, REQUEST, streaming=True))
+        silent.settimeout(10)
+        connection, _ = await asyncio.to_thread(silent.accept)
+        with connection:
+            assert await asyncio.to_thread(connection.recv, 1)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            connection.settimeout(10)
+            await asyncio.to_thread(read_to_the_end, connection)
+
+
+def read_to_the_end(connection: socket.socket) -> None:
+    with contextlib.suppress(ConnectionResetError):
+        while connection.recv(65536):
+            pass
 
 
 class Client:

@@ -137,6 +137,7 @@ moments = st.sampled_from(
 )
 
 
+@settings(max_examples=60)  # each draws and reads a whole release
 @given(entry_maps(), requests)
 def test_the_answer_never_depends_on_entries_of_others(entry_map: EntryMap, request: Request) -> None:
     whole = load(entry_map)

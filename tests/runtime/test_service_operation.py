@@ -71,7 +71,9 @@ def test_what_calls_did_can_be_scraped(service: Service) -> None:
     assert more("controlplane_calls_without_cost_total", **labels) == 1
     assert found["controlplane_errors_total"].value(interaction="unknown", kind="no_configuration") >= 1
     assert found["controlplane_fallbacks_total"].value(environment="staging", step="no_release") >= 1
-    assert found["controlplane_cache_requests_total"].value(cache="configuration", result="hit") >= 1
+    # Whether one was a hit depends on how soon it came after the one before.
+    asked = found["controlplane_cache_requests_total"]
+    assert asked.value(environment="production", cache="configuration", result="miss") >= 1
     assert found["controlplane_release"].value(environment="production") == 1
     assert found["controlplane_release_age_seconds"].value(environment="production") >= 0
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from controlplane.runtime import Request, Snapshot, canonical, entries, resolve, snapshot, validate
 from controlplane.runtime.errors import ConfigurationNotFoundError
@@ -36,6 +36,7 @@ def test_a_good_release_has_no_problems() -> None:
     assert found({}, {}) == []
 
 
+@settings(max_examples=60)  # each draws and reads a whole release
 @given(entry_maps())
 def test_what_validates_loads_resolves_and_renders(entry_map: EntryMap) -> None:
     assert validate(*entry_map) == []

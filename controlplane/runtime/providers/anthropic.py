@@ -71,8 +71,10 @@ class AnthropicProvider:
         """See `Closeable.close`."""
         await self._sdk.close()
 
-    def _client(self, sdk: Any) -> Any:
-        client = sdk.AsyncAnthropic(api_key=self._api_key, base_url=self._base_url, max_retries=0)
+    def _client(self, sdk: Any, http: Any) -> Any:
+        client = sdk.AsyncAnthropic(
+            api_key=self._api_key, base_url=self._base_url, max_retries=0, http_client=http
+        )
         _ = client.messages
         return client
 

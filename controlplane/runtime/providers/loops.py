@@ -5,6 +5,7 @@ several: one for each thread, or one after the other with `asyncio.run`.
 """
 
 import asyncio
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -29,17 +30,25 @@ class _Place(Generic[C]):
     life: AsyncGenerator[C, None] | None = None
 
 
+_Places = dict[asyncio.AbstractEventLoop, _Place[C]]
+
+
 class ClientOfLoop(Generic[C]):
     """Makes a client when a loop first asks for one, and closes it with the loop.
 
     `make` may take long (it imports an SDK), so it runs in a thread. A loop that ends closes the asynchronous
     generators that began in it, and each client lives in one: so nothing is left open after `asyncio.run`. A process
     that was forked has loops of its own, and never touches its parent's connections.
+
+    When nobody holds this any longer, its clients are closed too, each by its loop.
     """
 
     def __init__(self, make: Callable[[], C]) -> None:
         self._make = make
-        self._places: dict[asyncio.AbstractEventLoop, _Place[C]] = {}
+        self._places: _Places[C] = {}
+        # The places outlive this, by as long as it takes to let go of each generator, which has its loop close it.
+        # Collected together with this, idle connections would be dropped open before any loop could do so.
+        weakref.finalize(self, self._places.clear).atexit = False
 
     async def get(self) -> C:
         """The client of the running loop."""
@@ -48,7 +57,7 @@ class ClientOfLoop(Generic[C]):
             async with place.lock:  # a burst of first calls makes one client
                 if place.client is None:
                     made = await asyncio.to_thread(self._make)
-                    place.life = self._life(asyncio.get_running_loop(), made)
+                    place.life = _life(asyncio.get_running_loop(), made, self._places)
                     place.client = await anext(place.life)
         return place.client
 
@@ -66,9 +75,10 @@ class ClientOfLoop(Generic[C]):
             found = self._places[loop] = _Place()
         return found
 
-    async def _life(self, loop: asyncio.AbstractEventLoop, client: C) -> AsyncGenerator[C, None]:
-        try:
-            yield client
-        finally:
-            self._places.pop(loop, None)
-            await client.close()
+
+async def _life(loop: asyncio.AbstractEventLoop, client: C, places: _Places[C]) -> AsyncGenerator[C, None]:
+    try:
+        yield client
+    finally:
+        places.pop(loop, None)
+        await client.close()

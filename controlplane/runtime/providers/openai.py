@@ -77,9 +77,10 @@ class OpenAIProvider:
         """See `Closeable.close`."""
         await self._sdk.close()
 
-    def _client(self, sdk: Any) -> Any:
+    def _client(self, sdk: Any, http: Any) -> Any:
         # A server of one's own may want no key, but the SDK always wants one.
-        client = sdk.AsyncOpenAI(api_key=self._api_key or "none", base_url=self._base_url, max_retries=0)
+        key = self._api_key or "none"
+        client = sdk.AsyncOpenAI(api_key=key, base_url=self._base_url, max_retries=0, http_client=http)
         _ = client.chat.completions  # a second, larger import: here, in a thread, and not in the event loop
         return client
 

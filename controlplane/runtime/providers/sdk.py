@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from controlplane.runtime.providers import errors
 from controlplane.runtime.providers.base import ProviderRequest
 from controlplane.runtime.providers.failures import failure
+from controlplane.runtime.providers.handshakes import close_broken_handshakes
 from controlplane.runtime.providers.loops import ClientOfLoop
 
 _LONGEST_CONNECT = 5.0
@@ -21,11 +22,11 @@ T = TypeVar("T")
 class Sdk:
     """An SDK that is imported by the first call, in a thread: it takes a second or two.
 
-    `package` is its name, `make` makes a client from the module. Every failure leaves as a `ProviderError` of the
+    `package` is its name, `make` makes a client from the module and from the HTTP client it shall use. Every failure leaves as a `ProviderError` of the
     provider `name`.
     """
 
-    def __init__(self, name: str, package: str, make: Callable[[Any], Any]) -> None:
+    def __init__(self, name: str, package: str, make: Callable[[Any, Any], Any]) -> None:
         self.name = name
         self._package = package
         self._make = make
@@ -68,7 +69,8 @@ class Sdk:
         logger = logging.getLogger(self._package)
         if logger.level == logging.NOTSET:
             logger.setLevel(logging.WARNING)
-        return self._make(module)
+        hooks = {"request": [close_broken_handshakes]}
+        return self._make(module, module.DefaultAsyncHttpxClient(event_hooks=hooks))
 
     def _typed(self, problem: Exception, request: ProviderRequest) -> errors.ProviderError:
         known: dict[str, Any] = {"provider": self.name, "model_id": request.model_id}

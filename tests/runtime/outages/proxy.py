@@ -91,15 +91,17 @@ def proxy_before(target: str) -> Iterator[Proxy]:
 
 
 class HastyStore(AwsStore):
-    """The real store, as impatient as a test: one attempt, one second."""
+    """The real store with one attempt and with the patience, in seconds, that a test wants."""
+
+    patience = 20.0
 
     def _make_clients(self) -> Any:
         import boto3
         from botocore.config import Config
 
         config = Config(
-            connect_timeout=1,
-            read_timeout=1,
+            connect_timeout=self.patience,
+            read_timeout=self.patience,
             retries={"mode": "standard", "total_max_attempts": 1},
             s3={"addressing_style": "path"},
         )
@@ -110,5 +112,7 @@ class HastyStore(AwsStore):
         )
 
 
-def hasty_store(url: str) -> HastyStore:
-    return HastyStore(table="releases", bucket="releases", endpoint_url=url)
+def hasty_store(url: str, *, patience: float = HastyStore.patience) -> HastyStore:
+    store = HastyStore(table="releases", bucket="releases", endpoint_url=url)
+    store.patience = patience
+    return store
