@@ -62,7 +62,7 @@ def _running(database_url: str, poll: float) -> Iterator[Client]:
     """A client that serves the first release, with an emulator and a worker behind it."""
     port = any_free()
     environ = {**os.environ, "DATABASE_URL": database_url, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-    programs = (("controlplane.local.aws", "--port", str(port)), ("controlplane.releases.worker",))
+    programs = (("controlplane.local.aws", "--port", str(port)), ("controlplane.worker",))
     started = [
         subprocess.Popen([sys.executable, "-m", *program], env=environ, stdout=subprocess.DEVNULL)
         for program in programs

@@ -150,7 +150,7 @@ def _value_fields(prefix: str, name: str, before: Any, after: Any) -> Iterator[F
     if before is not ABSENT and after is not ABSENT and same(before, after):
         return
     path = f"{prefix}{name}"
-    named = _by_name(name, before), _by_name(name, after)
+    named = items_by_name(name, before), items_by_name(name, after)
     if named[0] is not None and named[1] is not None:
         yield from _item_fields(prefix, name, named[0], named[1])
     elif isinstance(before, dict) and isinstance(after, dict) and "." not in prefix:
@@ -162,9 +162,8 @@ def _value_fields(prefix: str, name: str, before: Any, after: Any) -> Iterator[F
 def _item_fields(
     prefix: str, name: str, before: dict[str, Document], after: dict[str, Document]
 ) -> Iterator[FieldChange]:
-    _, form = _NAMED[name]
     for item in sorted(before.keys() | after.keys(), key=lambda label: (len(label), label)):
-        yield from _object_fields(prefix + form.format(item), before.get(item, {}), after.get(item, {}))
+        yield from _object_fields(prefix + item_prefix(name, item), before.get(item, {}), after.get(item, {}))
     # The first variant is the baseline, and parameters are asked for in their order: an order is a value too. What is
     # expected to happen to it when items come and go is not told again.
     expected = [label for label in before if label in after] + [
@@ -174,7 +173,12 @@ def _item_fields(
         yield FieldChange(f"{prefix}order of {name}", list(before), list(after))
 
 
-def _by_name(name: str, value: Any) -> dict[str, Document] | None:
+def item_prefix(name: str, item: str) -> str:
+    """Return what stands before the fields of a named item in their paths: "version 4 · "."""
+    return _NAMED[name][1].format(item)
+
+
+def items_by_name(name: str, value: Any) -> dict[str, Document] | None:
     """Return a list's items by their own name, or None when they have none or one name stands twice."""
     if name not in _NAMED:
         return None

@@ -10,22 +10,22 @@ No database transaction is open while the store is asked.
 import enum
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.db import now, transaction
-from controlplane.releases import cards, steps
+from controlplane.releases import cards, steps, store_check
+from controlplane.releases.catching_up import has_caught_up, stranger
 from controlplane.releases.history import get_release, latest_release, snapshot_from
 from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.releases.saved import bodies_by_hash, body_hashes, documents_of, hashes_named, live_texts
 from controlplane.releases.steps import State, Step
-from controlplane.runtime import canonical
 from controlplane.runtime.entries import minimum_reader
 from controlplane.runtime.errors import StoreError
 from controlplane.runtime.lookup.cards import SHARED, seal, signed_with
-from controlplane.runtime.signing import Signer
+from controlplane.runtime.signing import Signer, Verifier
 from controlplane.runtime.snapshot import SCHEMA, Snapshot
 from controlplane.runtime.stores import Pointer, ReleaseStore
 from controlplane.runtime.validate import validate_raws
@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 _SHRINK_LIMIT = 0.7
 _SHRINK_WINDOW = 50
 _ENTRIES_READ_BACK = 25
+_DRIFTS_LOGGED = 5
 
 
 class Outcome(enum.StrEnum):
@@ -78,7 +79,42 @@ def reconcile(
 ) -> Outcome:
     """Bring the store up to the environment's newest release. Raises what went wrong, after telling it on the release.
 
-    `thorough` also looks whether the live release is still there, whole and signed by `signer`, and heals it if not.
+    `thorough` also looks whether the live release is still there, whole and signed by `signer`, and heals it if not; see
+    `store_check` for how much it looks at.
+    """
+    with transaction(engine) as session:
+        latest = latest_release(session, environment)
+    if latest is None:
+        return Outcome.NOTHING
+    pointer = _read_pointer(engine, store, latest)
+    if pointer is None:
+        return _export(engine, store, latest, since=None, signer=signer)
+    with transaction(engine) as session:
+        strange = stranger(session, pointer, latest)
+        known = session.get(Release, (environment, pointer.release))
+    if strange is not None:
+        steps.tell_failed(engine, environment, latest.number, Step.COMPARE, strange)
+        return Outcome.AHEAD
+    if pointer.release == latest.number:
+        if thorough and (found := _drifts(engine, store, latest, pointer)):
+            _log.warning("%s: writing everything again: %s", environment, "; ".join(found[:_DRIFTS_LOGGED]))
+            return _export(engine, store, latest, since=None, signer=signer)
+        if thorough and signer is not None and not _is_signed(store, pointer, signer):
+            _sign_again(engine, store, latest, signer)
+        steps.settle(engine, environment, latest.number)
+        return Outcome.CURRENT
+    # Where the store's release is of another history, all that it holds is to be written over.
+    same = known is not None and known.snapshot_sha256 == pointer.sha256
+    since = pointer.release if same else None
+    return _export(engine, store, latest, since=since, signer=signer, strange=not same)
+
+
+def write_again(
+    engine: Engine, store: ReleaseStore, environment: str, *, signer: Signer | None = None
+) -> Outcome:
+    """Write all of the environment's newest release, whatever the store has of it, as `reconcile` writes a new one.
+
+    Nothing is written where `reconcile` would answer `AHEAD`. Raises what went wrong, after telling it on the release.
     """
     with transaction(engine) as session:
         latest = latest_release(session, environment)
@@ -86,21 +122,9 @@ def reconcile(
         return Outcome.NOTHING
     pointer = _read_pointer(engine, store, latest)
     with transaction(engine) as session:
-        known = None if pointer is None else session.get(Release, (environment, pointer.release))
-    stranger = None if pointer is None else _stranger(pointer, latest, known)
-    if stranger is not None:
-        steps.tell_failed(engine, environment, latest.number, Step.COMPARE, stranger)
-        return Outcome.AHEAD
-    if pointer is not None and pointer.release == latest.number:
-        if not thorough or _is_whole(store, pointer):
-            if thorough and signer is not None and not _is_signed(store, pointer, signer):
-                _sign_again(engine, store, latest, signer)
-            steps.settle(engine, environment, latest.number)
-            return Outcome.CURRENT
-        _log.warning("%s: the live release is not there as a whole; writing everything again", environment)
-        known = None
-    since = known.number if known else None
-    return _export(engine, store, latest.environment, latest.number, since=since, signer=signer)
+        if pointer is not None and stranger(session, pointer, latest) is not None:
+            return Outcome.AHEAD
+    return _export(engine, store, latest, since=None, signer=signer, strange=True)
 
 
 def _read_pointer(engine: Engine, store: ReleaseStore, latest: Release) -> Pointer | None:
@@ -112,33 +136,16 @@ def _read_pointer(engine: Engine, store: ReleaseStore, latest: Release) -> Point
         raise
 
 
-def _stranger(pointer: Pointer, latest: Release, known: Release | None) -> str | None:
-    """Say in words that the store holds a release this database did not make, or None.
-
-    That is what a database restored from an older copy looks like. Writing then would put other content under numbers
-    that services have seen already, so nothing is written.
-    """
-    if pointer.release > latest.number:
-        return (
-            f"The store is at release {pointer.release}, but the newest one here is {latest.number}: this database is"
-            " older than what it published. Nothing is written, and services go on with what they have."
-        )
-    if known is not None and known.snapshot_sha256 != pointer.sha256:
-        return (
-            f"The store's release {pointer.release} has other content than release {pointer.release} here: the two have"
-            " different histories. Nothing is written, and services go on with what they have."
-        )
-    return None
-
-
-def _is_whole(store: ReleaseStore, pointer: Pointer) -> bool:
-    """Say whether the snapshot is there, and cards are: a store filled by an older worker has none."""
+def _drifts(engine: Engine, store: ReleaseStore, latest: Release, pointer: Pointer) -> list[str]:
+    """Return what a look at a sample finds. Signatures are looked at by who has the key to make them."""
+    with transaction(engine) as session:
+        wanted = store_check.expected(session, latest.environment, latest.number)
     try:
-        data = store.read_snapshot(pointer.environment, pointer.sha256, limit=pointer.size)
-        carded = store.read_entry(pointer.environment, SHARED, at=pointer.release) is not None
-    except StoreError:
-        return False
-    return carded and canonical.digest(data) == pointer.sha256
+        return store_check.drifts(store, wanted, pointer, verifier=Verifier(), sample=store_check.SAMPLE)
+    except StoreError as problem:
+        words = steps.problem_words(problem)
+        steps.tell_failed(engine, latest.environment, latest.number, Step.COMPARE, words)
+        raise
 
 
 def _is_signed(store: ReleaseStore, pointer: Pointer, signer: Signer) -> bool:
@@ -170,17 +177,25 @@ def _sign_again(engine: Engine, store: ReleaseStore, latest: Release, signer: Si
 def _export(
     engine: Engine,
     store: ReleaseStore,
-    environment: str,
-    number: int,
+    release: Release,
     *,
     since: int | None,
     signer: Signer | None,
+    strange: bool = False,
 ) -> Outcome:
+    """Bring a release to the store, which is at release `since`; None writes everything, whatever is there.
+
+    `strange` is for a store that may hold what another history wrote: it is listed as a whole, and what should not be
+    there is ended. Every other store has nothing of the kind, and is not listed: that reads all of a table.
+    """
+    environment, number = release.environment, release.number
     with steps.told(engine, environment, number, Step.COMPARE) as detail:
         carded = since is not None and _has_cards(store, environment, since, signer)
         with transaction(engine) as session:
             job = prepare(session, environment, number, since=since, carded=carded, signer=signer)
-        found = "the store is empty" if since is None else f"the store is at release {since}"
+        if strange:
+            job = _without_leftovers(store, job)
+        found = "everything is written" if since is None else f"the store is at release {since}"
         detail["words"] = f"{found}; {_entries(job)} to write"
     with steps.told(engine, environment, number, Step.OBJECTS) as detail:
         detail["words"] = _write_objects(store, job)
@@ -189,7 +204,13 @@ def _export(
         detail["words"] = _entries(job)
     with steps.told(engine, environment, number, Step.CHECK) as detail:
         detail["words"] = _check(store, job)
-    return _move_pointer(engine, store, job, signer)
+    return _move_pointer(engine, store, job, signer, again=since is None)
+
+
+def _without_leftovers(store: ReleaseStore, job: Job) -> Job:
+    """Add that keys are gone which only another history knows."""
+    held = store_check.leftovers(store, job.environment, job.number, {*job.documents, *job.cards})
+    return replace(job, documents={**job.documents, **dict.fromkeys(held)})
 
 
 def prepare(
@@ -211,13 +232,6 @@ def prepare(
     changed = sorted(texts if touched is None else {key for key, _ in touched})
     bodies = bodies_by_hash(session, hashes_named(texts))
     written = documents_of(texts, changed)
-    most = session.scalar(
-        select(func.max(Release.entry_count)).where(
-            Release.environment == environment,
-            Release.number < number,
-            Release.number >= number - _SHRINK_WINDOW,
-        )
-    )
     return Job(
         environment=environment,
         number=number,
@@ -226,9 +240,23 @@ def prepare(
         bodies={sha256: bodies[sha256] for sha256 in body_hashes(written) if sha256 in bodies},
         documents={key: texts.get(key) for key in changed},
         cards=_sealed(cards.cards(texts, touched if carded else None), environment, number, signer),
-        allow_shrink=most is not None and release.entry_count < most * _SHRINK_LIMIT,
+        allow_shrink=_may_shrink(session, release),
         minimum_reader=minimum_reader(texts),
     )
+
+
+def _may_shrink(session: Session, release: Release) -> bool:
+    earliest = release.number - _SHRINK_WINDOW
+    most = session.scalar(
+        select(func.max(Release.entry_count)).where(
+            Release.environment == release.environment,
+            Release.number < release.number,
+            Release.number >= earliest,
+        )
+    )
+    if most is not None and release.entry_count < most * _SHRINK_LIMIT:
+        return True
+    return has_caught_up(session, release.environment, since=earliest, until=release.number)
 
 
 def _touched(session: Session, environment: str, number: int, since: int) -> list[tuple[str, bytes]]:
@@ -315,11 +343,24 @@ def _pointer(job: Job) -> Pointer:
     )
 
 
-def _move_pointer(engine: Engine, store: ReleaseStore, job: Job, signer: Signer | None) -> Outcome:
+def _put_pointer(store: ReleaseStore, pointer: Pointer, *, again: bool) -> bool:
+    """Move the pointer; `again` also writes the one that names this release already, in case it says something wrong."""
+    if not store.move_pointer(pointer):
+        return False
+    if again:
+        live = store.read_pointer(pointer.environment)
+        if live is not None and (pointer.key_id or not live.key_id):  # a signature is never taken away
+            store.replace_signature(pointer)
+    return True
+
+
+def _move_pointer(
+    engine: Engine, store: ReleaseStore, job: Job, signer: Signer | None, *, again: bool
+) -> Outcome:
     pointer = _pointer(job)
     steps.begin(engine, job.environment, job.number, Step.POINTER)
     try:
-        moved = store.move_pointer(signer.sign(pointer) if signer else pointer)
+        moved = _put_pointer(store, signer.sign(pointer) if signer else pointer, again=again)
     except Exception as problem:
         words = {"words": steps.problem_words(problem)}
         steps.finish(engine, job.environment, job.number, Step.POINTER, State.FAILED, words)

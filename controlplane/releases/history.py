@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.errors import NotFound
@@ -27,6 +27,20 @@ def latest_release(session: Session, environment: str) -> Release | None:
     """Return the newest release of an environment, None before the first."""
     query = select(Release).where(Release.environment == environment).order_by(Release.number.desc()).limit(1)
     return session.scalar(query)
+
+
+def previous_number(session: Session, environment: str, number: int) -> int | None:
+    """Return the number of the release before; None before the first. Numbers only rise, but may leave some out."""
+    return session.scalar(
+        select(func.max(Release.number)).where(Release.environment == environment, Release.number < number)
+    )
+
+
+def next_number(session: Session, environment: str, number: int) -> int | None:
+    """Return the number of the release after; None after the newest."""
+    return session.scalar(
+        select(func.min(Release.number)).where(Release.environment == environment, Release.number > number)
+    )
 
 
 def list_releases(

@@ -22,6 +22,11 @@ class ChosenInput(BaseModel):
 
     @property
     def digests(self) -> dict[str, str]:
-        """What the page showed of each entry: key and the beginning of its digest, parted by a space."""
-        parted = (item.rpartition(" ") for item in self.seen)
-        return {key: digest for key, _, digest in parted}
+        """What the page showed of each entry: its digest by key."""
+        return digests_of(self.seen)
+
+
+def digests_of(seen: list[str]) -> dict[str, str]:
+    """Return digests by key, from what a form has of each entry: key and digest, parted by a space."""
+    parted = (item.rpartition(" ") for item in seen)
+    return {key: digest for key, _, digest in parted}

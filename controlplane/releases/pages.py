@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from controlplane.fleet.standing import summary
 from controlplane.prompts import textdiff
 from controlplane.registry.models import Environment
 from controlplane.releases import history, saved, steps, words
+from controlplane.releases.arriving import confirmed_words
 from controlplane.releases.diff import ABSENT, EntryChange, FieldChange, Kind, diff, digest_of
-from controlplane.releases.models import ExportStep, Release
-from controlplane.releases.steps import Export, State, Step
+from controlplane.releases.models import Release
+from controlplane.releases.progress import ExportView, Progress, export_view, progress
 
 UrlOf = Callable[[str], str | None]
 
 _OPEN_UP_TO = 6
 # A page to read shows the fields of so many entries at once; of more, those asked for (a first release has all there are).
 _DETAILED_UP_TO = 20
+_OPTIONS = 200
 # Follow from what else is shown, and say nothing to a reader; shown only when nothing else is there.
 _HIDDEN = frozenset({"sha256", "size", "salt", "algorithm"})
 
@@ -61,31 +64,6 @@ class WaitingView:
 
 
 @dataclass(frozen=True)
-class StepView:
-    """One step of an export, begun or not."""
-
-    label: str
-    tone: str | None
-    state: str
-    words: str | None
-    seconds: str | None
-    attempts: int
-
-
-@dataclass(frozen=True)
-class ExportView:
-    """How a release stands on its way to the services."""
-
-    tone: str
-    label: str
-    sentence: str
-    steps: list[StepView]
-    moving: bool
-    live_at: dt.datetime | None
-    by: int | None
-
-
-@dataclass(frozen=True)
 class Choosing:
     """A page where somebody ticks entries: what is not yet live, or a rollback."""
 
@@ -93,25 +71,39 @@ class Choosing:
     entries: list[EntryView]
     waiting: list[WaitingView]
     protected: bool
+    approvals: int
+    publish_role: str
 
 
 @dataclass(frozen=True)
 class ReleaseRow:
-    """One line of the list."""
+    """One line of the list; `confirmed` is "12 of 12", of the newest that arrived."""
 
     release: Release
     export: ExportView
+    confirmed: str | None
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who agreed to the proposal that a release published, and when."""
+
+    name: str
+    at: dt.datetime
 
 
 @dataclass(frozen=True)
 class ReleasePage:
-    """One release."""
+    """One release; `against` is the one its entries are compared with, None: the one before, or nothing before the first."""
 
     release: Release
     entries: list[EntryView]
-    export: ExportView
+    progress: Progress
     latest: int
     previous: int | None
+    following: int | None
+    against: int | None
+    others: list[tuple[int, str]]
 
 
 def unpublished(session: Session, environment: Environment, url_of: UrlOf) -> Choosing:
@@ -138,27 +130,61 @@ def rollback(session: Session, environment: Environment, number: int, url_of: Ur
 
 
 def release_page(
-    session: Session, environment: str, number: int, url_of: UrlOf, *, shown: str = ""
+    session: Session,
+    environment: str,
+    number: int,
+    url_of: UrlOf,
+    *,
+    shown: str = "",
+    against: int | None = None,
 ) -> ReleasePage:
-    """Return one release with what it changed and how far it has come; `shown` is the entry asked for."""
+    """Return one release with what it changed and how far it has come.
+
+    `shown` is the entry asked for; `against` another release to compare it with than the one before.
+    """
     release = history.get_release(session, environment, number)
     latest = history.latest_release(session, environment)
-    changes = history.changes_of(session, environment, number)
+    previous = history.previous_number(session, environment, number)
+    if against in {None, number, previous}:
+        against, changes = None, history.changes_of(session, environment, number)
+    else:
+        history.get_release(session, environment, against)
+        changes = history.compare(session, environment, against, number)
     return ReleasePage(
         release=release,
         entries=entry_views(session, changes, url_of, shown=shown),
-        export=export_view(steps.export_of(session, environment, number)),
+        progress=progress(session, release),
         latest=latest.number if latest else number,
-        previous=number - 1 if number > 1 else None,
+        previous=previous,
+        following=history.next_number(session, environment, number),
+        against=against,
+        others=[each for each in release_options(session, environment) if each[0] != number],
     )
+
+
+def release_options(session: Session, environment: str) -> list[tuple[int, str]]:
+    """Return the releases to choose from, newest first, each with its number and what it did."""
+    return [
+        (each.number, f"Release {each.number}: {_short(each.summary)}")
+        for each in history.list_releases(session, environment, limit=_OPTIONS)
+    ]
+
+
+def _short(summary: str) -> str:
+    return summary if len(summary) <= 40 else f"{summary[:39]}…"
 
 
 def release_rows(session: Session, releases: Sequence[Release]) -> list[ReleaseRow]:
     """Return the lines of the list."""
     if not releases:
         return []
-    exports = steps.exports_of(session, releases[0].environment, [release.number for release in releases])
-    return [ReleaseRow(release, export_view(exports[release.number])) for release in releases]
+    environment = releases[0].environment
+    exports = steps.exports_of(session, environment, [release.number for release in releases])
+    found = summary(session, environment)
+    return [
+        ReleaseRow(release, export_view(exports[release.number]), confirmed_words(found, release.number))
+        for release in releases
+    ]
 
 
 def entry_views(
@@ -189,21 +215,6 @@ def entry_views(
     ]
 
 
-def export_view(export: Export) -> ExportView:
-    """Return how a release stands, in words."""
-    tone, label, sentence = _standing(export)
-    begun = {step.step: step for step in export.steps}
-    return ExportView(
-        tone=tone,
-        label=label,
-        sentence=sentence,
-        steps=[_step_view(step, begun.get(step)) for step in Step],
-        moving=export.moving,
-        live_at=export.live_at,
-        by=export.by,
-    )
-
-
 def _choosing(
     session: Session,
     environment: Environment,
@@ -219,6 +230,8 @@ def _choosing(
         entries=entry_views(session, changes, url_of, notes=notes),
         waiting=list(waiting),
         protected=environment.protected,
+        approvals=environment.approvals,
+        publish_role=environment.publish_role,
     )
 
 
@@ -294,46 +307,3 @@ def _row(key: str, field: FieldChange) -> FieldRow:
         after = f"{after} (not the same)"
     name = words.field_name(field.path) or "document"
     return FieldRow(key, name[:1].upper() + name[1:], before, after)
-
-
-def _standing(export: Export) -> tuple[str, str, str]:
-    """Return tone, short label and sentence of where an export stands."""
-    match export.state:
-        case State.WAITING:
-            return "scheduled", "Waiting", "No worker has taken it up yet. It usually takes a second."
-        case State.RUNNING:
-            return "rolling", "Exporting", "On its way to the services."
-        case State.FAILED:
-            return (
-                "failed",
-                "Not exported",
-                "It did not get through. It is tried again, later each time; services go on with the release before.",
-            )
-        case State.SUPERSEDED:
-            return (
-                "archived",
-                "Passed over",
-                f"Release {export.by} went out before this one could; it contains these changes, or what came after them.",
-            )
-        case _ if export.by is not None:
-            return "archived", "Was live", f"Replaced by a later release; release {export.by} is live now."
-        case _:
-            return "live", "Live", "The pointer has moved: every service takes it up at its next look."
-
-
-_STEP_STATES = {
-    State.RUNNING: ("rolling", "running"),
-    State.DONE: ("live", "done"),
-    State.FAILED: ("failed", "failed"),
-    State.SUPERSEDED: ("archived", "passed over"),
-}
-
-
-def _step_view(step: Step, begun: ExportStep | None) -> StepView:
-    if begun is None:
-        return StepView(step.label, None, "not begun", None, None, 0)
-    tone, state = _STEP_STATES[State(begun.state)]
-    seconds = None
-    if begun.finished_at is not None:
-        seconds = f"{max(0.0, (begun.finished_at - begun.started_at).total_seconds()):.2f} s"
-    return StepView(step.label, tone, state, (begun.detail or {}).get("words"), seconds, begun.attempts)

@@ -1,23 +1,36 @@
 """Releases in the browser: what is not yet live, publishing it, the releases, rolling back, comparing."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry.models import Environment
-from controlplane.releases import history, pages, services, steps
+from controlplane.releases import history, pages, services
+from controlplane.releases.authority import to_undo
 from controlplane.releases.inputs import ChosenInput
 from controlplane.releases.models import Release
-from controlplane.releases.pages import Choosing
+from controlplane.releases.pages import Approval, Choosing
+from controlplane.releases.progress import progress
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.forms import Parsed, fill, parse
-from controlplane.web.unit_of_work import db_session, independent
+from controlplane.web.unit_of_work import db_session, discard, independent
 
 blueprint = Blueprint("releases", __name__)
 
@@ -27,6 +40,8 @@ PAGE_LENGTH = 50
 # A stream holds a thread of the server: it ends by itself, and a page that still waits asks again.
 STREAM_LOOKS = 150
 STREAM_PAUSE = 0.4
+
+ApprovalsOf = Callable[[Session, str, int], Sequence[Approval]]
 
 
 # Not yet live
@@ -46,7 +61,7 @@ def unpublished(environment: str) -> str:
 @requires(Role.PUBLISHER)
 def publish(environment: str) -> ResponseReturnValue:
     """Publish what is ticked."""
-    form = _chosen()
+    form = chosen()
     status, problems = 422, None
     if form.value is not None:
         try:
@@ -60,13 +75,19 @@ def publish(environment: str) -> ResponseReturnValue:
                 base=form.value.base,
             )
         except Refused as refusal:
-            form, problems = _refused(form, refusal)
+            form, problems = refused(form, refusal)
         except Conflict as conflict:
             status, problems = 409, [str(conflict)]
         else:
             return _made(release, f"Published release {release.number}.")
-    page = pages.unpublished(_fresh(), _environment(environment), entry_url)
-    return _choosing_page("releases/unpublished.html", page, form, problems=problems), status
+    discard()
+    return unpublished_page(environment, form, problems=problems), status
+
+
+def unpublished_page(environment: str, form: Form, *, problems: list[str] | None = None) -> str:
+    """The page again after something was refused; the session must have let go of what that held."""
+    page = pages.unpublished(db_session(), _environment(environment), entry_url)
+    return _choosing_page("releases/unpublished.html", page, form, problems=problems)
 
 
 # Releases
@@ -86,34 +107,47 @@ def index(environment: str) -> str:
 @blueprint.get("/<environment>/releases/<int:number>")
 @requires(Role.VIEWER)
 def show(environment: str, number: int) -> str:
-    """One release: what it changed, who and why, and how far it has come."""
+    """One release: what it changed, who and why, and how far it has come; `?against=` compares it with another."""
+    against = request.args.get("against", type=int)
+    page = pages.release_page(db_session(), environment, number, entry_url, shown=_shown(), against=against)
     return render_template(
         "releases/show.html",
-        page=pages.release_page(db_session(), environment, number, entry_url, shown=_shown()),
-        publishers=people_with(Role.PUBLISHER),
-        more_url=lambda key: url_for("releases.show", number=number, entry=key),
+        page=page,
+        progress=page.progress,
+        approvals=_approvals(page.release),
+        people_with=lambda role: people_with(Role(role)),
+        form=fill({"against": page.against}),
+        more_url=lambda key: url_for("releases.show", number=number, against=page.against, entry=key),
     )
+
+
+def _approvals(release: Release) -> Sequence[Approval]:
+    """Who agreed to it. Proposals are a feature above this one, so the factory is handed the function."""
+    if release.proposal is None:
+        return []
+    approvals_of = cast("ApprovalsOf", current_app.config["APPROVALS_OF"])
+    return approvals_of(db_session(), release.environment, release.proposal)
 
 
 @blueprint.get("/<environment>/releases/<int:number>/events")
 @requires(Role.VIEWER)
 def events(environment: str, number: int) -> Response:
-    """The export of a release as it happens: the fragment of its page, again whenever it changes."""
-    history.get_release(db_session(), environment, number)
-    stream = stream_with_context(_stream(environment, number))
+    """A release on its way, as it happens: the fragment of its page, again whenever it changes."""
+    release = history.get_release(db_session(), environment, number)
+    stream = stream_with_context(_stream(release))
     return Response(stream, mimetype="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-def _stream(environment: str, number: int) -> Iterator[str]:
+def _stream(release: Release) -> Iterator[str]:
     sent = None
     for _ in range(STREAM_LOOKS):
         with independent() as session:
-            export = pages.export_view(steps.export_of(session, environment, number))
-        fragment = render_template("releases/_export.html", export=export)
+            found = progress(session, release)
+        fragment = render_template("releases/_export.html", progress=found)
         # Something is sent each time, or a browser that has gone would never be noticed.
         yield event_of(fragment) if fragment != sent else ": still here\n\n"
         sent = fragment
-        if not export.moving:
+        if not found.moving:
             yield "event: done\ndata: done\n\n"
             return
         time.sleep(STREAM_PAUSE)
@@ -133,7 +167,9 @@ def compare(environment: str) -> str:
     if latest is None:
         raise NotFound("release", f"of {environment}")
     newer = request.args.get("to", latest.number, type=int)
-    older = request.args.get("from", max(1, newer - 1), type=int)
+    older = (
+        request.args.get("from", type=int) or history.previous_number(session, environment, newer) or newer
+    )
     for number in (older, newer):
         history.get_release(session, environment, number)
     changes = history.compare(session, environment, older, newer)
@@ -144,34 +180,29 @@ def compare(environment: str) -> str:
         more_url=lambda key: url_for("releases.compare", **{"from": older, "to": newer, "entry": key}),
         entries=pages.entry_views(session, changes, entry_url, shown=_shown()),
         form=fill({"from": older, "to": newer}),
-        options=[
-            (each.number, _option(each)) for each in history.list_releases(session, environment, limit=200)
-        ],
+        options=pages.release_options(session, environment),
     )
-
-
-def _option(release: Release) -> str:
-    summary = release.summary if len(release.summary) <= 40 else f"{release.summary[:39]}…"
-    return f"Release {release.number}: {summary}"
 
 
 # Rolling back
 
 
 @blueprint.get("/<environment>/releases/<int:number>/roll-back")
-@requires(Role.PUBLISHER)
+@requires(Role.ON_CALL)
 def roll_back(environment: str, number: int) -> str:
     """What rolling back to this release would change, to choose from."""
     page = pages.rollback(db_session(), _environment(environment), number, entry_url)
     form = fill({"entries": [each.key for each in page.entries], "reason": None})
-    return _choosing_page("releases/roll_back.html", page, form, number=number)
+    return _choosing_page(
+        "releases/roll_back.html", page, form, number=number, emergency=_is_emergency(environment)
+    )
 
 
 @blueprint.post("/<environment>/releases/<int:number>/roll-back")
-@requires(Role.PUBLISHER)
+@requires(Role.ON_CALL)
 def do_roll_back(environment: str, number: int) -> ResponseReturnValue:
     """Make what is ticked live again as it was."""
-    form = _chosen()
+    form = chosen()
     status, problems = 422, None
     if form.value is not None:
         try:
@@ -183,15 +214,30 @@ def do_roll_back(environment: str, number: int) -> ResponseReturnValue:
                 reason=form.value.reason or "",
                 actor=current_actor(),
                 base=form.value.base,
+                authority=to_undo(_environment(environment), current_actor()),
             )
         except Refused as refusal:
-            form, problems = _refused(form, refusal)
+            form, problems = refused(form, refusal)
         except Conflict as conflict:
             status, problems = 409, [str(conflict)]
         else:
             return _made(release, f"Rolled back to release {number}, as release {release.number}.")
     page = pages.rollback(_fresh(), _environment(environment), number, entry_url)
-    return _choosing_page("releases/roll_back.html", page, form, number=number, problems=problems), status
+    answer = _choosing_page(
+        "releases/roll_back.html",
+        page,
+        form,
+        number=number,
+        problems=problems,
+        emergency=_is_emergency(environment),
+    )
+    return answer, status
+
+
+def _is_emergency(environment: str) -> bool:
+    """Whether rolling back goes around what is asked for here, and is to be looked at afterwards."""
+    row = _environment(environment)
+    return to_undo(row, current_actor()).is_emergency_in(row)
 
 
 # What the views share
@@ -224,7 +270,7 @@ def _shown() -> str:
     return request.args.get("entry", "")
 
 
-def _chosen() -> Form:
+def chosen() -> Form:
     """What was sent. What people cannot see on the form they cannot mend: it is told of the form as a whole."""
     form = parse(ChosenInput, request.form)
     unseen = form.errors.keys() - {"entries", "reason"}
@@ -255,7 +301,7 @@ def _made(release: Release, message: str) -> ResponseReturnValue:
     return redirect(url_for("releases.show", number=release.number), 303)
 
 
-def _refused(form: Form, refusal: Refused) -> tuple[Form, list[str]]:
+def refused(form: Form, refusal: Refused) -> tuple[Form, list[str]]:
     """Part a refusal into what belongs beside a field and what is wrong with what would go live."""
     beside = {name: text for name, text in refusal.errors.items() if name in {"reason", "entries"}}
     problems = [text for name, text in refusal.errors.items() if name not in beside]
@@ -272,6 +318,6 @@ def _choosing_page(
         page=page,
         form=form,
         problems=problems or [],
-        publishers=people_with(Role.PUBLISHER),
+        publishers=people_with(Role(page.publish_role)),
         **more,
     )

@@ -1,31 +1,25 @@
-"""The worker: `python -m controlplane.releases.worker` keeps the stores up to date until it is told to end.
+"""Exporting as the worker does it: every environment in its turn, for ever.
 
 Woken by a notice from Postgres when a release is made, and by a clock in case a notice is lost or a store was emptied. A
 kill at any moment is harmless: everything it does may be done again.
 """
 
 import logging
-import os
 import random
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from types import FrameType
 
 import psycopg
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError
 
-from controlplane.config import Settings, SettingsError
-from controlplane.db import make_engine, transaction
+from controlplane.db import transaction
 from controlplane.registry.models import Environment
 from controlplane.releases.export import Outcome, reconcile
 from controlplane.releases.services import CHANNEL
-from controlplane.runtime.signing import Signer, SigningKeyError
+from controlplane.runtime.signing import Signer
 from controlplane.runtime.stores import ReleaseStore
-from controlplane.runtime.stores.build import store_from_environment
 
 _log = logging.getLogger(__name__)
 
@@ -127,34 +121,3 @@ def run(worker: Worker, database_url: str, *, ready: Callable[[], None]) -> None
         except (psycopg.OperationalError, DBAPIError) as problem:
             _log.warning("the database does not answer: %s", str(problem).partition("\n")[0])
             time.sleep(_RECONNECT_SECONDS)
-
-
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    # At once, wherever it is: every step may be done again, and whoever stops the site should not have to wait.
-    sys.exit(0)
-
-
-def main() -> None:
-    """Run the worker on what the environment names."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
-    try:
-        settings = Settings.from_environment(os.environ)
-        signer = Signer.from_environment(os.environ)
-    except (SettingsError, SigningKeyError) as problem:
-        sys.exit(str(problem))
-    if settings.database_url is None:
-        sys.exit("DATABASE_URL is not set: start everything with ./run, or point it at a Postgres.")
-    store = store_from_environment(os.environ)
-    worker = Worker(
-        make_engine(settings.database_url, pool_size=2),
-        store,
-        prepare=getattr(store, "ensure", lambda: None),
-        signer=signer,
-    )
-    run(worker, settings.database_url, ready=lambda: print("ready", flush=True))
-
-
-if __name__ == "__main__":
-    main()

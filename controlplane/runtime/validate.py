@@ -130,9 +130,13 @@ def _ordered(problems: Iterable[Problem]) -> list[Problem]:
 def _size_problems(count: int, size: int, limits: Limits) -> list[Problem]:
     found = []
     if count > limits.entries:
-        found.append(Problem("", "", f"{count:,} entries are more than the limit of {limits.entries:,}"))
+        found.append(
+            Problem("", "", f"the release has {count:,} entries, and {limits.entries:,} is the limit")
+        )
     if size > limits.snapshot_bytes:
-        found.append(Problem("", "", f"{size:,} bytes are more than the limit of {limits.snapshot_bytes:,}"))
+        found.append(
+            Problem("", "", f"the release has {size:,} bytes, and {limits.snapshot_bytes:,} is the limit")
+        )
     return found
 
 
@@ -222,11 +226,14 @@ class _Release:
             self._check_key(key)
         except ValueError as error:
             return None, [Problem(key, "", str(error))]
-        if len(raw) > self._limits.entry_bytes:
-            message = (
-                f"{len(raw):,} bytes are more than the {self._limits.entry_bytes:,} that one entry may have"
-            )
-            return None, [Problem(key, "", message)]
+        entry, found = self._decoded(key, raw)
+        if len(raw) <= self._limits.entry_bytes:
+            return entry, found
+        # Decoded all the same: what names it is not wrong as well.
+        message = f"{len(raw):,} bytes are more than the {self._limits.entry_bytes:,} that one entry may have"
+        return entry, [Problem(key, "", message), *found]
+
+    def _decoded(self, key: str, raw: Raw) -> Reading:
         kind = key.partition("/")[0]
         try:
             entry: entries.Entry = _READ[kind](raw)

@@ -10,10 +10,14 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from controlplane.accounts.actor import Actor
 from controlplane.releases.export import Outcome
 from controlplane.releases.worker import Worker, backoff
+from controlplane.runtime.signing import Verifier
 from controlplane.runtime.stores import Pointer, ReleaseStore
 from controlplane.runtime.stores.memory import MemoryStore
+from controlplane.runtime.switches import parse
+from controlplane.switches.services import throw
 from tests.clock import Clock
 from tests.releases.changing import publish_saved, save_configuration, save_prompt
 from tests.releases.faults import FaultyStore, unavailable
@@ -103,7 +107,7 @@ def running(database_url: str, aws_url: str, name: str) -> Iterator[subprocess.P
         "CONTROLPLANE_BUCKET": name,
     }
     worker = subprocess.Popen(
-        [sys.executable, "-m", "controlplane.releases.worker"],
+        [sys.executable, "-m", "controlplane.worker"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -134,6 +138,16 @@ def at(store: ReleaseStore, release: int) -> Callable[[], bool]:
     return reached
 
 
+def says_everything_is_off(store: ReleaseStore) -> Callable[[], bool]:
+    def reached() -> bool:
+        data = store.read_switches("production")
+        return data is not None and parse(data, environment="production", verifier=Verifier())[1].names() == (
+            "everything",
+        )
+
+    return reached
+
+
 def test_the_program_exports_survives_a_lost_connection_and_an_emptied_store_and_ends_when_told(
     engine: Engine, database_url: str
 ) -> None:
@@ -151,13 +165,23 @@ def test_the_program_exports_survives_a_lost_connection_and_an_emptied_store_and
             session.commit()
             save_configuration(session, temperature=0.3)
             publish_saved(session, "production")
+            throw(
+                session,
+                "production",
+                None,
+                reason="To see it obeyed.",
+                actor=Actor.system("tests", via="tests"),
+            )
+            session.commit()
         until(at(store, 2))
+        until(says_everything_is_off(store))
 
         store.dynamodb.delete_table(TableName="of-worker")
         with Session(engine) as session:
             save_prompt(session)
             publish_saved(session, "production")
         until(at(store, 3))
+        until(says_everything_is_off(store))
 
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(10) == 0
@@ -167,7 +191,7 @@ def test_the_program_says_in_one_line_what_it_lacks() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
 
     answer = subprocess.run(
-        [sys.executable, "-m", "controlplane.releases.worker"],
+        [sys.executable, "-m", "controlplane.worker"],
         env=environment,
         capture_output=True,
         text=True,

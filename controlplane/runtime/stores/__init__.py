@@ -13,6 +13,7 @@ from controlplane.runtime.stores.base import (
     PointerUnreadableError,
     ReleaseStore,
 )
+from controlplane.runtime.stores.pruning import PrunableStore, StoredEntry, StoredObject
 
 __all__ = [
     "ObjectMismatchError",
@@ -21,5 +22,8 @@ __all__ = [
     "Pointer",
     "PointerConflictError",
     "PointerUnreadableError",
+    "PrunableStore",
     "ReleaseStore",
+    "StoredEntry",
+    "StoredObject",
 ]

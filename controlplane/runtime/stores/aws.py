@@ -16,16 +16,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from controlplane.runtime.canonical import digest
-from controlplane.runtime.errors import StoreError, StoreUnavailable
-from controlplane.runtime.stores import base, items
-from controlplane.runtime.stores.batches import write_all
+from controlplane.runtime.stores import aws_listing, base, items
+from controlplane.runtime.stores.aws_errors import (
+    ConditionFailedError,
+    KeyMissingError,
+    TableMissingError,
+    code_of,
+    failures,
+    unless,
+)
+from controlplane.runtime.stores.batches import delete_all, write_all
 from controlplane.runtime.stores.bodies import read_body
 from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
+from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -36,7 +43,7 @@ _PROMPT_LIMIT = 1024 * 1024
 
 
 class AwsStore:
-    """A `ReleaseStore` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
+    """A `PrunableStore` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
 
         store = AwsStore(table="llm-controlplane", bucket="my-bucket", region="eu-central-1")
         store.ensure()   # publishers only: readers need no right to create anything
@@ -74,7 +81,7 @@ class AwsStore:
         try:
             condition = "attribute_not_exists(#release) OR #release < :release"
             self._put_pointer(pointer, condition, release=pointer.release)
-        except _ConditionFailedError:
+        except ConditionFailedError:
             # Ours may be the write that won, its reply lost and the request repeated below us: look.
             return base.settle(self.read_pointer(pointer.environment), pointer) is True
         return True
@@ -84,7 +91,7 @@ class AwsStore:
         try:
             condition = "#release = :release AND sha256 = :sha256"
             self._put_pointer(pointer, condition, release=pointer.release, sha256=pointer.sha256)
-        except _ConditionFailedError:
+        except ConditionFailedError:
             return False
         return True
 
@@ -118,27 +125,21 @@ class AwsStore:
 
     def write_entries(self, environment: str, release: int, documents: Mapping[str, bytes | None]) -> None:
         """See `ReleaseStore.write_entries`. Nothing is written when one document is too large for an item."""
-        sort_key = f"{base.check_release(release):012d}"
         written = [
-            {
-                "pk": {"S": items.entry_key(environment, key)},
-                "sk": {"S": sort_key},
-                **items.content(key, document),
-            }
+            {**items.item_key(environment, key, release), **items.content(key, document)}
             for key, document in documents.items()
         ]
-        with _failures("write entries"):
+        with failures("write entries"):
             write_all(self.dynamodb, self._table, written)
 
     def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
         """See `ReleaseStore.read_entry`."""
-        with _failures("read an entry"):
+        with failures("read an entry"):
             answer = self.dynamodb.query(
                 TableName=self._table,
                 KeyConditionExpression="pk = :pk AND sk <= :sk",
                 ExpressionAttributeValues={
-                    ":pk": {"S": items.entry_key(environment, key)},
-                    ":sk": {"S": f"{base.check_release(at):012d}"},
+                    f":{name}": value for name, value in items.item_key(environment, key, at).items()
                 },
                 ScanIndexForward=False,
                 Limit=1,
@@ -158,7 +159,7 @@ class AwsStore:
         """See `ReleaseStore.write_switches`."""
         key, attributes = items.switches_key(environment), items.switches(data, version)
         try:
-            with _failures("write the kill switches"):
+            with failures("write the kill switches"):
                 self.dynamodb.put_item(
                     TableName=self._table,
                     Item={**key, **attributes},
@@ -166,7 +167,7 @@ class AwsStore:
                     ExpressionAttributeNames={"#version": "version"},
                     ExpressionAttributeValues={":version": attributes["version"]},
                 )
-        except _ConditionFailedError:
+        except ConditionFailedError:
             # As with the pointer: it may have been this very write, repeated.
             return self._item(key, "read the kill switches") == {**key, **attributes}
         return True
@@ -174,23 +175,55 @@ class AwsStore:
     def write_heartbeat(self, environment: str, process: str, data: bytes, *, seconds: int) -> None:
         """See `ReleaseStore.write_heartbeat`."""
         item = items.heartbeat(environment, process, data, seconds=seconds)
-        with _failures("write a heartbeat"):
+        with failures("write a heartbeat"):
             self.dynamodb.put_item(TableName=self._table, Item=item)
 
     def read_heartbeats(self, environment: str) -> dict[str, bytes]:
         """See `ReleaseStore.read_heartbeats`. The table takes days to drop what has expired, so this looks itself."""
         asked = items.heartbeats_since(environment, time.time())
         try:
-            with _failures("read the heartbeats"):
+            with failures("read the heartbeats"):
                 pages = self.dynamodb.get_paginator("query").paginate(TableName=self._table, **asked)
                 found = [item for page in pages for item in page["Items"]]
-        except _TableMissingError:
+        except TableMissingError:
             return {}
         return {item["sk"]["S"]: bytes(item["document"]["B"]) for item in found}
 
+    def list_environments(self) -> list[str]:
+        """See `PrunableStore.list_environments`."""
+        return aws_listing.environments(self.dynamodb, self._table)
+
+    def list_snapshots(self, environment: str) -> Iterator[StoredObject]:
+        """See `PrunableStore.list_snapshots`."""
+        prefix = self._key(f"{base.check_environment(environment)}/snapshots/")
+        return aws_listing.objects(self.s3, self._bucket, prefix, ".json.gz")
+
+    def list_prompts(self) -> Iterator[StoredObject]:
+        """See `PrunableStore.list_prompts`."""
+        return aws_listing.objects(self.s3, self._bucket, self._key("prompts/"), ".jinja")
+
+    def list_entries(self, environment: str) -> Iterator[StoredEntry]:
+        """See `PrunableStore.list_entries`."""
+        return aws_listing.entries(self.dynamodb, self._table, environment)
+
+    def delete_snapshots(self, environment: str, names: Iterable[str]) -> None:
+        """See `PrunableStore.delete_snapshots`."""
+        keys = [self._snapshot_key(environment, name) for name in names]
+        aws_listing.delete_objects(self.s3, self._bucket, keys)
+
+    def delete_prompts(self, names: Iterable[str]) -> None:
+        """See `PrunableStore.delete_prompts`."""
+        aws_listing.delete_objects(self.s3, self._bucket, [self._prompt_key(name) for name in names])
+
+    def delete_entries(self, environment: str, entries: Iterable[tuple[str, int]]) -> None:
+        """See `PrunableStore.delete_entries`."""
+        keys = [items.item_key(environment, key, release) for key, release in entries]
+        with failures("delete entries"):
+            delete_all(self.dynamodb, self._table, keys)
+
     def ensure(self) -> None:
         """Make the table (billed per request) and the bucket, where they are not there yet."""
-        with _failures("prepare the table and the bucket"):
+        with failures("prepare the table and the bucket"):
             self._ensure_table()
             self._ensure_expiry()
             self._ensure_bucket()
@@ -199,7 +232,7 @@ class AwsStore:
         try:
             self.dynamodb.describe_table(TableName=self._table)
         except self.dynamodb.exceptions.ResourceNotFoundException:
-            with _unless("ResourceInUseException"):  # another worker was quicker
+            with unless("ResourceInUseException"):  # another worker was quicker
                 self.dynamodb.create_table(
                     TableName=self._table,
                     BillingMode="PAY_PER_REQUEST",
@@ -220,7 +253,7 @@ class AwsStore:
                     TableName=self._table, TimeToLiveSpecification=specification
                 )
         except ClientError as problem:
-            _log.warning("the table %s will not drop old heartbeats: %s", self._table, _code(problem))
+            _log.warning("the table %s will not drop old heartbeats: %s", self._table, code_of(problem))
 
     def _ensure_bucket(self) -> None:
         from botocore.exceptions import ClientError
@@ -230,7 +263,7 @@ class AwsStore:
         except ClientError as problem:
             if problem.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
-            with _unless("BucketAlreadyOwnedByYou"):
+            with unless("BucketAlreadyOwnedByYou"):
                 if self._region == "us-east-1":  # the one region that may not be named
                     self.s3.create_bucket(Bucket=self._bucket)
                 else:
@@ -280,14 +313,14 @@ class AwsStore:
     def _item(self, key: dict[str, Any], what: str) -> dict[str, Any] | None:
         """The item under a key as it is now; None without one, and without a table."""
         try:
-            with _failures(what):
+            with failures(what):
                 answer = self.dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        except _TableMissingError:
+        except TableMissingError:
             return None
         return answer.get("Item")
 
     def _put_pointer(self, pointer: base.Pointer, condition: str, **named: object) -> None:
-        with _failures("move the pointer"):
+        with failures("move the pointer"):
             self.dynamodb.put_item(
                 TableName=self._table,
                 Item={**items.pointer_key(pointer.environment), **items.attributes(pointer.to_document())},
@@ -309,13 +342,13 @@ class AwsStore:
         """Put an object where none is; False when there is one already."""
         try:
             self._put(key, data, kind, IfNoneMatch="*")
-        except _ConditionFailedError:
+        except ConditionFailedError:
             return False
         return True
 
     def _put(self, key: str, data: bytes, kind: str, **conditions: Any) -> None:
         checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        with _failures(f"write {key}"):
+        with failures(f"write {key}"):
             self.s3.put_object(
                 Bucket=self._bucket,
                 Key=key,
@@ -327,74 +360,11 @@ class AwsStore:
 
     def _get(self, key: str, limit: int) -> bytes:
         try:
-            with _failures(f"read {key}"):
+            with failures(f"read {key}"):
                 answer = self.s3.get_object(Bucket=self._bucket, Key=key)
                 with answer["Body"] as body:
                     if answer["ContentLength"] > limit:
                         raise base.ObjectTooLargeError(f"{key} has more than {limit} bytes")
                     return read_body(body, limit=limit, name=key)
-        except _KeyMissingError as problem:
+        except KeyMissingError as problem:
             raise base.ObjectMissingError(f"there is no object {key}") from problem
-
-
-class _ConditionFailedError(Exception):
-    """A conditional write did not take place."""
-
-
-class _TableMissingError(StoreError):
-    """Nothing was ever published here: the first publisher makes the table."""
-
-
-class _KeyMissingError(StoreError):
-    """The bucket has no object of this key."""
-
-
-_CONDITION_CODES = {"ConditionalCheckFailedException", "PreconditionFailed", "ConditionalRequestConflict"}
-_MISSING_CODES = {
-    "ResourceNotFoundException": _TableMissingError,
-    "NoSuchKey": _KeyMissingError,
-    "404": _KeyMissingError,
-}
-_BUSY_CODES = {
-    "InternalError",
-    "InternalServerError",
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ServiceUnavailable",
-    "SlowDown",
-    "ThrottlingException",
-}
-
-
-@contextmanager
-def _failures(what: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-    from botocore.exceptions import ConnectionError as NoConnectionError
-
-    try:
-        yield
-    except ClientError as problem:
-        code = _code(problem)
-        if code in _CONDITION_CODES:
-            raise _ConditionFailedError(code) from problem
-        kind = StoreUnavailable if code in _BUSY_CODES else _MISSING_CODES.get(code, StoreError)
-        raise kind(f"cannot {what}: {code}") from problem
-    except (HTTPClientError, NoConnectionError, OSError) as problem:
-        raise StoreUnavailable(f"cannot {what}: {type(problem).__name__}") from problem
-    except BotoCoreError as problem:  # no credentials, a request that was never sent, and their like
-        raise StoreError(f"cannot {what}: {problem}") from problem
-
-
-@contextmanager
-def _unless(code: str) -> Iterator[None]:
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as problem:
-        if _code(problem) != code:
-            raise
-
-
-def _code(problem: Any) -> str:
-    return str(problem.response.get("Error", {}).get("Code", "unknown"))

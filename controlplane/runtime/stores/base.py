@@ -37,6 +37,10 @@ class PointerUnreadableError(StoreError):
     """There is a pointer, but it does not say what a pointer must."""
 
 
+class SwitchesUnreadableError(StoreError):
+    """There is a document of kill switches, but nobody can read it; a whole one may be written over it."""
+
+
 class PointerConflictError(StoreError):
     """The pointer already names this release with other content: two writers disagree about the past."""
 
@@ -126,7 +130,10 @@ class ReleaseStore(Protocol):
         """The key's document as of release `at`: the newest at or below it; None when absent or gone."""
 
     def read_switches(self, environment: str) -> bytes | None:
-        """The environment's document of kill switches, as it was written; None when none ever was."""
+        """The environment's document of kill switches, as it was written; None when none ever was.
+
+        Raises `SwitchesUnreadableError` when the store has one that it cannot give back.
+        """
 
     def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
         """Make this the document of kill switches unless a later version is: one conditional write.

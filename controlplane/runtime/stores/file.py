@@ -3,21 +3,25 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from controlplane.runtime.canonical import digest
-from controlplane.runtime.errors import StoreError, StoreUnavailable
+from controlplane.runtime.errors import StoreUnavailable
 from controlplane.runtime.stores import base
 from controlplane.runtime.stores.files import read_at_most, write_atomically
 from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
+from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
 
 _POINTER_LIMIT = 64 * 1024
 _PROMPT_LIMIT = 1024 * 1024
 _ENTRY_LIMIT = 4 * 1024 * 1024
+_KEY_LIMIT = 64 * 1024
+_KEY_NAME = "key.txt"
 _KEPT_LIMIT = 256 * 1024  # what is kept under a version or for a time, with the base64 it is written in
 
 
@@ -33,11 +37,12 @@ class _Heartbeat(msgspec.Struct, frozen=True):
 
 
 class FileStore:
-    """A `ReleaseStore` in a folder.
+    """A `PrunableStore` in a folder.
 
         <folder>/<environment>/pointer.json
         <folder>/<environment>/snapshots/<sha256>.json.gz
         <folder>/<environment>/entries/<sha256 of the key>/<release>.json     empty when the key is gone
+        <folder>/<environment>/entries/<sha256 of the key>/key.txt            the key
         <folder>/<environment>/switches.json
         <folder>/<environment>/heartbeats/<sha256 of the process>.json
         <folder>/prompts/<sha256>.jinja
@@ -104,7 +109,10 @@ class FileStore:
         name = f"{base.check_release(release):012d}.json"
         with self._failures():
             for key, document in documents.items():
-                write_atomically(self._entry_folder(environment, key) / name, document or b"")
+                folder = self._entry_folder(environment, key)
+                if not (folder / _KEY_NAME).exists():
+                    write_atomically(folder / _KEY_NAME, key.encode())
+                write_atomically(folder / name, document or b"")
 
     def read_entry(self, environment: str, key: str, *, at: int) -> bytes | None:
         """See `ReleaseStore.read_entry`."""
@@ -128,7 +136,7 @@ class FileStore:
         with self._failures(), self._locked(environment):
             try:
                 current = self._switches(environment)
-            except StoreError:
+            except base.SwitchesUnreadableError:
                 current = None  # nobody can read what is there: a whole document is better
             if current is None or current.version < version:
                 write_atomically(self._switches_path(environment), msgspec.json.encode(wanted))
@@ -155,12 +163,61 @@ class FileStore:
                 beat.process: beat.document for _, beat in self._heartbeats(environment) if beat.expires > now
             }
 
+    def list_environments(self) -> list[str]:
+        """See `PrunableStore.list_environments`."""
+        with self._failures():
+            return sorted(path.parent.name for path in self._directory.glob("*/pointer.json"))
+
+    def list_snapshots(self, environment: str) -> Iterator[StoredObject]:
+        """See `PrunableStore.list_snapshots`."""
+        return self._objects(self._environment(environment) / "snapshots", ".json.gz")
+
+    def list_prompts(self) -> Iterator[StoredObject]:
+        """See `PrunableStore.list_prompts`."""
+        return self._objects(self._directory / "prompts", ".jinja")
+
+    def list_entries(self, environment: str) -> Iterator[StoredEntry]:
+        """See `PrunableStore.list_entries`."""
+        for path in self._environment(environment).glob("entries/*/[0-9]*.json"):
+            key = self._read(path.parent / _KEY_NAME, _KEY_LIMIT)
+            if key is not None:  # a folder from before keys were noted: the next write of its entry notes it
+                with self._failures():
+                    yield StoredEntry(key.decode(), int(path.stem), path.stat().st_size == 0)
+
+    def delete_snapshots(self, environment: str, names: Iterable[str]) -> None:
+        """See `PrunableStore.delete_snapshots`."""
+        self._delete(self._snapshot_path(environment, name) for name in names)
+
+    def delete_prompts(self, names: Iterable[str]) -> None:
+        """See `PrunableStore.delete_prompts`."""
+        self._delete(self._prompt_path(name) for name in names)
+
+    def delete_entries(self, environment: str, entries: Iterable[tuple[str, int]]) -> None:
+        """See `PrunableStore.delete_entries`."""
+        self._delete(
+            self._entry_folder(environment, key) / f"{base.check_release(release):012d}.json"
+            for key, release in entries
+        )
+
+    def _objects(self, folder: Path, ending: str) -> Iterator[StoredObject]:
+        with self._failures():
+            for path in folder.glob(f"[0-9a-f]*{ending}"):
+                stat = path.stat()
+                written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+                yield StoredObject(path.name.removesuffix(ending), written_at, stat.st_size)
+
+    def _delete(self, paths: Iterable[Path]) -> None:
+        with self._failures():
+            for path in paths:
+                path.unlink(missing_ok=True)
+
     def _switches(self, environment: str) -> _Switches | None:
         data = self._read(self._switches_path(environment), _KEPT_LIMIT)
         try:
             return None if data is None else msgspec.json.decode(data, type=_Switches)
         except msgspec.DecodeError as problem:
-            raise StoreError(f"the kill switches of {environment} are unreadable: {problem}") from problem
+            message = f"the kill switches of {environment} are unreadable: {problem}"
+            raise base.SwitchesUnreadableError(message) from problem
 
     def _heartbeats(self, environment: str) -> Iterator[tuple[Path, _Heartbeat]]:
         for path in sorted(self._heartbeat_folder(environment).glob("*.json")):

@@ -21,11 +21,13 @@ KEYS: Any = {
     ],
 }
 """What the table is made with."""
+POINTER = "pointer"
+"""The sort key of every pointer."""
 
 
 def pointer_key(environment: str) -> dict[str, Any]:
     """The key of an environment's pointer."""
-    return {"pk": {"S": f"{base.check_environment(environment)}#pointer"}, "sk": {"S": "pointer"}}
+    return {"pk": {"S": f"{base.check_environment(environment)}#{POINTER}"}, "sk": {"S": POINTER}}
 
 
 def switches_key(environment: str) -> dict[str, Any]:
@@ -42,7 +44,20 @@ def entry_key(environment: str, key: str) -> str:
     """The partition of an entry's versions."""
     if "/" not in key:  # every key has a kind; "pointer", "switches" and "heartbeat" are none
         raise ValueError(f"not an entry key: {key!r}")
-    return f"{base.check_environment(environment)}#{key}"
+    return f"{entries_prefix(environment)}{key}"
+
+
+def entries_prefix(environment: str) -> str:
+    """What stands before the key of an entry in its partition."""
+    return f"{base.check_environment(environment)}#"
+
+
+def item_key(environment: str, key: str, release: int) -> dict[str, Any]:
+    """The key of what a release wrote of an entry."""
+    return {
+        "pk": {"S": entry_key(environment, key)},
+        "sk": {"S": f"{base.check_release(release):012d}"},
+    }
 
 
 def content(key: str, document: bytes | None) -> dict[str, Any]:

@@ -2,19 +2,24 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 
 from controlplane.runtime.stores import base
+from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
+
+_PROMPTS = ""  # where an environment's code would stand
 
 
 class MemoryStore:
-    """A `ReleaseStore` that forgets everything when the process ends."""
+    """A `PrunableStore` that forgets everything when the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pointers: dict[str, base.Pointer] = {}
         self._snapshots: dict[tuple[str, str], bytes] = {}
         self._prompts: dict[str, str] = {}
+        self._written: dict[tuple[str, str], datetime] = {}
         self._entries: dict[tuple[str, str], dict[int, bytes | None]] = {}
         self._switches: dict[str, tuple[int, bytes]] = {}
         self._heartbeats: dict[tuple[str, str], tuple[float, bytes]] = {}
@@ -51,7 +56,9 @@ class MemoryStore:
     def write_snapshot(self, environment: str, sha256: str, data: bytes) -> None:
         """See `ReleaseStore.write_snapshot`."""
         base.check_content(sha256, data)
-        self._snapshots[base.check_environment(environment), sha256] = bytes(data)
+        with self._lock:
+            self._snapshots[base.check_environment(environment), sha256] = bytes(data)
+            self._written[environment, sha256] = datetime.now(UTC)
 
     def read_prompt(self, sha256: str) -> str:
         """See `ReleaseStore.read_prompt`."""
@@ -63,7 +70,9 @@ class MemoryStore:
     def write_prompt(self, sha256: str, body: str) -> None:
         """See `ReleaseStore.write_prompt`."""
         base.check_content(sha256, body.encode())
-        self._prompts[sha256] = body
+        with self._lock:
+            self._prompts[sha256] = body
+            self._written[_PROMPTS, sha256] = datetime.now(UTC)
 
     def write_entries(self, environment: str, release: int, documents: Mapping[str, bytes | None]) -> None:
         """See `ReleaseStore.write_entries`."""
@@ -113,3 +122,53 @@ class MemoryStore:
                 for (where, process), (expires, data) in self._heartbeats.items()
                 if where == environment and expires > now
             }
+
+    def list_environments(self) -> list[str]:
+        """See `PrunableStore.list_environments`."""
+        with self._lock:
+            return sorted(self._pointers)
+
+    def list_snapshots(self, environment: str) -> Iterator[StoredObject]:
+        """See `PrunableStore.list_snapshots`."""
+        with self._lock:
+            found = {name: data for (where, name), data in self._snapshots.items() if where == environment}
+            return iter([self._object(environment, name, data) for name, data in found.items()])
+
+    def list_prompts(self) -> Iterator[StoredObject]:
+        """See `PrunableStore.list_prompts`."""
+        with self._lock:
+            return iter([self._object(_PROMPTS, name, body.encode()) for name, body in self._prompts.items()])
+
+    def list_entries(self, environment: str) -> Iterator[StoredEntry]:
+        """See `PrunableStore.list_entries`."""
+        with self._lock:
+            return iter(
+                [
+                    StoredEntry(key, release, document is None)
+                    for (where, key), history in self._entries.items()
+                    for release, document in history.items()
+                    if where == environment
+                ]
+            )
+
+    def delete_snapshots(self, environment: str, names: Iterable[str]) -> None:
+        """See `PrunableStore.delete_snapshots`."""
+        with self._lock:
+            for name in names:
+                self._snapshots.pop((environment, base.check_name(name)), None)
+
+    def delete_prompts(self, names: Iterable[str]) -> None:
+        """See `PrunableStore.delete_prompts`."""
+        with self._lock:
+            for name in names:
+                self._prompts.pop(base.check_name(name), None)
+
+    def delete_entries(self, environment: str, entries: Iterable[tuple[str, int]]) -> None:
+        """See `PrunableStore.delete_entries`."""
+        with self._lock:
+            for key, release in entries:
+                self._entries.get((environment, key), {}).pop(release, None)
+
+    def _object(self, where: str, name: str, data: bytes) -> StoredObject:
+        # What a test put there by another way was written just now, so that nobody prunes it.
+        return StoredObject(name, self._written.get((where, name)) or datetime.now(UTC), len(data))
