@@ -21,7 +21,7 @@ def command(name: str, arguments: Sequence[str], settings: Settings) -> tuple[st
         case "web":
             return (*plan.web(settings.port), *arguments)
         case "worker":
-            return (*plan.module("controlplane.releases.worker"), *arguments)
+            return (*plan.module("controlplane.worker"), *arguments)
         case "service":
             return (*plan.module("controlplane.runtime.service"), *arguments)
         case "cli":

@@ -65,7 +65,7 @@ def plan_for(settings: Settings, environment: Mapping[str, str]) -> Plan:
         emulator=emulator,
         prepare=module("controlplane.local.prepare"),
         children=(
-            Child("worker", module("controlplane.releases.worker")),
+            Child("worker", module("controlplane.worker")),
             Child("web", web(settings.port), f"http://{HOST}:{settings.port}/healthz"),
             Child(
                 "service",

@@ -1,0 +1,66 @@
+"""The worker: `python -m controlplane.worker` keeps the stores up to date until it is told to end.
+
+Wiring and nothing else: the releases' exporter on the main thread, and the chores of the other features beside it. A kill at
+any moment is harmless: everything that is done here may be done again.
+"""
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+
+from sqlalchemy import Engine
+
+from controlplane import chores
+from controlplane.chores import Chore
+from controlplane.config import Settings, SettingsError
+from controlplane.db import make_engine
+from controlplane.fleet.observing import observe
+from controlplane.proposals.schedule import publish_due
+from controlplane.releases.worker import Worker, run
+from controlplane.runtime.signing import Signer, SigningKeyError
+from controlplane.runtime.stores import ReleaseStore
+from controlplane.runtime.stores.build import store_from_environment
+from controlplane.switches.export import bring_up
+
+# A reader asks for its switches every five seconds; this is what the worker may add to that when a notice is lost.
+_SECONDS = 2.0
+_CONNECTIONS = 5
+
+
+def chores_of(engine: Engine, store: ReleaseStore, signer: Signer | None) -> list[Chore]:
+    """Return what is to be done for every environment besides exporting its releases."""
+    return [
+        Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
+        Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
+        Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
+    ]
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # At once, wherever it is: every step may be done again, and whoever stops the site should not have to wait.
+    sys.exit(0)
+
+
+def main() -> None:
+    """Run the worker on what the environment names."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    try:
+        settings = Settings.from_environment(os.environ)
+        signer = Signer.from_environment(os.environ)
+    except (SettingsError, SigningKeyError) as problem:
+        sys.exit(str(problem))
+    if settings.database_url is None:
+        sys.exit("DATABASE_URL is not set: start everything with ./run, or point it at a Postgres.")
+    store = store_from_environment(os.environ)
+    engine = make_engine(settings.database_url, pool_size=_CONNECTIONS)
+    worker = Worker(engine, store, prepare=getattr(store, "ensure", lambda: None), signer=signer)
+    chores.start(chores_of(engine, store, signer), engine, settings.database_url)
+    run(worker, settings.database_url, ready=lambda: print("ready", flush=True))
+
+
+if __name__ == "__main__":
+    main()
