@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -30,6 +31,8 @@ class ClientState:
     release: int | None
     age_seconds: float | None
     """Since the store last confirmed that what is served is live; for a copy in a file, since that was written."""
+    serving_since: datetime | None
+    """When this process began to serve the release, by its own clock, in UTC."""
     source: Source
     last_error: str | None
     """Why the last look at the store changed nothing that it should have; None when all was well."""
@@ -112,6 +115,7 @@ class Client(Keeper):
             kept=folder / "switches.json" if folder else None,
             environ=environ,
         )
+        self.poll_seconds = poll_seconds
         self._pace = Pace(poll_seconds)
         self._switches_pace = Pace(switches_seconds)
         self._store_answers = True
@@ -212,10 +216,15 @@ class Client(Keeper):
     def state(self) -> ClientState:
         """How this client is doing."""
         status, snapshot = self.status, self.snapshot
+        # Read a moment apart, the two may be of two releases.
+        began = (
+            status.began if status.began and snapshot and status.began.release == snapshot.release else None
+        )
         return ClientState(
             environment=self.environment,
             release=snapshot.release if snapshot else None,
             age_seconds=max(0.0, self._clock() - status.confirmed) if snapshot else None,
+            serving_since=began.at if began else None,
             source=status.source,
             last_error=status.error,
             quarantined=status.quarantine.pointer.sha256 if status.quarantine else None,

@@ -13,6 +13,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 import weakref
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ _DISTRIBUTION: Final = "llm-controlplane"
 _MISSED_BEATS: Final = 6
 """So many may be missed in a row before a process counts as gone: a minute, at one every ten seconds."""
 _FIRST_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 1.0
 _GOODBYE_SECONDS: Final = 2.0
 _ERROR_LENGTH: Final = 1_000
 
@@ -63,6 +65,7 @@ class Heartbeat:
         heartbeat = Heartbeat(store, client, metrics).start()
         heartbeat.close()
 
+    A new release, a refused one and a thrown switch are told within a second, because somebody waits to see them arrive.
     A store that cannot be written to costs nobody anything: it is said once in the log, and tried less often. `process`
     is the host, the process id and a random part; a forked child has its own.
     """
@@ -78,9 +81,11 @@ class Heartbeat:
         self._seconds = seconds
         self._keep_seconds = max(1, math.ceil(seconds * _MISSED_BEATS))
         self._running = False
+        self._news: tuple[object, ...] | None = None
         self._failures = 0
         self._error: str | None = None
         self._pace = Pace(seconds)
+        self._look = Pace(min(_LOOK_SECONDS, seconds))
         self._ticker = Ticker(
             f"heartbeat-{source.environment}", self._tick, first=self._first, pause=self._pause
         )
@@ -108,7 +113,9 @@ class Heartbeat:
 
     def beat(self) -> bool:
         """Tell now, in this thread; False when the store could not be written to."""
-        return self._tell(self._keep_seconds)
+        told = self._tell(self._keep_seconds)
+        self._due = time.monotonic() + self._pace.next(self._failures)
+        return told
 
     def document(self) -> bytes:
         """What is told, as JSON of at most 64 KiB; the variants called least are left out when it would be more."""
@@ -119,6 +126,7 @@ class Heartbeat:
             "started": self._started,
             "written": _now(),
             "seconds": self._seconds,
+            "poll_seconds": getattr(self._source, "poll_seconds", None),
             "versions": _versions(),
             **self._state(),
             "metrics": metrics,
@@ -143,11 +151,15 @@ class Heartbeat:
         snapshot = getattr(self._source, "snapshot", None)
         return {
             "sha256": getattr(snapshot, "sha256", None),
-            **{
-                name: value[:_ERROR_LENGTH] if isinstance(value, str) else value
-                for name, value in state.items()
-            },
+            **{name: _brief(value) for name, value in state.items()},
         }
+
+    def _what_people_wait_for(self) -> tuple[object, ...] | None:
+        try:
+            state = self._source.state
+        except Exception:  # it is told by the beat that is due next, which meets it too
+            return None
+        return tuple(getattr(state, name, None) for name in ("serving_since", "quarantined", "thrown"))
 
     def _tell(self, keep_seconds: int) -> bool:
         try:
@@ -171,14 +183,20 @@ class Heartbeat:
         return random.uniform(0, min(_FIRST_SECONDS, self._seconds))  # noqa: S311 - not a secret
 
     def _pause(self) -> float:
-        return self._pace.next(self._failures)
+        return max(0.0, min(self._look.next(), self._due - time.monotonic()))
 
     def _tick(self) -> None:
-        self.beat()
+        """Tell when a beat is due or there is news. News that the store did not take wait for the next beat with the rest."""
+        news = self._what_people_wait_for()
+        if news != self._news or time.monotonic() >= self._due:
+            self._news = news
+            self.beat()
 
     def _begin(self) -> None:
         self.process = _process_name()
         self._started = _now()
+        self._due = 0.0
+        self._news = None
 
     def _after_fork(self) -> None:
         """Another process: another name, and a thread of its own."""
@@ -192,7 +210,17 @@ def _process_name() -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _moment(datetime.now(UTC))
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds")
+
+
+def _brief(value: object) -> object:
+    if isinstance(value, datetime):
+        return _moment(value)
+    return value[:_ERROR_LENGTH] if isinstance(value, str) else value
 
 
 @cache

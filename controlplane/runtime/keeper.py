@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -28,6 +29,13 @@ _log = logging.getLogger(__name__)
 Source = Literal["store", "disk", "bootstrap", "none"]
 
 
+class Beginning(NamedTuple):
+    """A release that is served, and since when: for whoever waits to see it arrive."""
+
+    release: int
+    at: datetime
+
+
 class Quarantine(NamedTuple):
     """A release that was downloaded and refused, and why."""
 
@@ -41,6 +49,7 @@ class Status:
 
     source: Source = "none"
     confirmed: float = 0.0
+    began: Beginning | None = None
     error: str | None = None
     quarantine: Quarantine | None = None
     disk_error: str | None = None
@@ -219,6 +228,7 @@ class Keeper:
         self._set(
             source=source,
             confirmed=confirmed,
+            began=Beginning(snapshot.release, datetime.now(UTC)),
             error=None,
             quarantine=None,
             soaking_since=None,

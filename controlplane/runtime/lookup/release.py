@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import Final
 
 from controlplane.runtime.entries import ANY
@@ -41,6 +42,7 @@ class HeldRelease:
         clock: Clock,
     ) -> None:
         self.pointer = pointer
+        self.since = datetime.now(UTC)
         self.views: Cache[Place, LookupView] = Cache(capacity)
         self._store = store
         self._texts = texts

@@ -24,6 +24,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,6 +58,8 @@ class LookupState:
     release: int | None
     age_seconds: float | None
     """Since the store last confirmed that this release is live."""
+    serving_since: datetime | None
+    """When this process began to serve the release, by its own clock, in UTC."""
     source: Literal["lookup"]
     last_error: str | None
     """What could not be read or used when it was last tried; None when all was well."""
@@ -65,6 +68,8 @@ class LookupState:
     switches_version: int | None
     switches_error: str | None
     """Why the last look at the kill switches changed nothing that it should have; None when all was well."""
+    sha256: str | None
+    """The digest of the release's whole content, as its pointer names it."""
     views: int
     """Places of the release at hand: an interaction, or one of a tenant."""
     texts: int
@@ -107,7 +112,7 @@ class LookupSource:
                 raise ValueError(f"{name} must be more than 0, not {value}")
         self.environment = environment
         self._store = store
-        self._poll_seconds = poll_seconds
+        self.poll_seconds = poll_seconds
         self._configuration_seconds = configuration_seconds
         self._capacity = capacity
         environ = os.environ if environ is None else environ
@@ -188,11 +193,13 @@ class LookupSource:
             environment=self.environment,
             release=live.pointer.release if live else None,
             age_seconds=max(0.0, self._clock() - self._confirmed) if live else None,
+            serving_since=live.since if live else None,
             source="lookup",
             last_error=next(self._errors(live), None),
             thrown=self._board.current.names(),
             switches_version=self._board.version,
             switches_error=self._board.error,
+            sha256=live.pointer.sha256 if live else None,
             views=len(live.views) if live else 0,
             texts=len(self._texts),
             hits=self._tally.hits,
@@ -282,8 +289,8 @@ class LookupSource:
         else:
             self._confirmed = asked
             self._note(None)
-        self._late = asked + self._poll_seconds
-        self._early = asked + self._poll_seconds * _EARLY
+        self._late = asked + self.poll_seconds
+        self._early = asked + self.poll_seconds * _EARLY
 
     def _serve(self, pointer: Pointer | None) -> None:
         """Begin anew with the release of this pointer, unless it is the one that is served."""
