@@ -39,6 +39,7 @@ class Panel:
     live: Live
     base: int
     protected: bool
+    approvals: int
     sentence: str
 
     @property
@@ -123,6 +124,7 @@ def rollout_panel(session: Session, environment: str, configuration: Configurati
         live=live,
         base=running.last.release if running else live.release,
         protected=is_protected(session, environment),
+        approvals=approvals_asked_for(session, environment),
         sentence=running.sentence if running else _idle(versions, startable, configuration),
     )
 
@@ -196,6 +198,12 @@ def gates_of(session: Session, interaction: str) -> list[GateRow]:
     codes = list(session.scalars(order.order_by(Environment.position, Environment.code)))
     found = _gate_entries(session, environments=codes, key=gate_key(interaction))
     return [_gate_row(interaction, code, found.get((code, gate_key(interaction)))) for code in codes]
+
+
+def approvals_asked_for(session: Session, environment: str) -> int:
+    """How many others have to agree before something new goes live here."""
+    found = session.get(Environment, environment)
+    return found.approvals if found else 0
 
 
 def is_protected(session: Session, environment: str) -> bool:

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor, Role
 from controlplane.configurations.documents import place_of, variant_document
 from controlplane.configurations.models import Configuration, ConfigurationVersion
+from controlplane.configurations.places import Place
 from controlplane.db import Json
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts.models import PromptVersion
 from controlplane.registry.documents import gate_document
 from controlplane.registry.models import Interaction
-from controlplane.releases.history import get_release
+from controlplane.releases.authority import DIRECT, EMERGENCY, MOVE, Authority
+from controlplane.releases.history import changes_of, get_release
 from controlplane.releases.models import Release
 from controlplane.releases.services import lock_environment, publish_entries
 from controlplane.rollouts import documents, standing, wording
@@ -60,19 +62,27 @@ def start(
         on=("configuration", place.path),
         reason=reason,
         actor=actor,
+        authority=DIRECT,
     )
-    rollout = Rollout(
-        environment=environment,
-        configuration_id=configuration.id,
-        from_version=documents.versions_of(document)[0],
-        to_version=to_version,
-        state=State.RUNNING.value,
-        started_at=release.created_at,
-        started_by=actor.name,
-    )
+    rollout = _begun(release, configuration, documents.versions_of(document)[0], to_version)
     session.add(rollout)
     session.flush()
     return rollout
+
+
+def start_document(
+    session: Session,
+    environment: str,
+    configuration: Configuration,
+    *,
+    to_version: int,
+    share: int,
+    base: int | None = None,
+) -> Json:
+    """What `start` would make live, without making it: for a proposal. Raises what `start` does."""
+    _check_share(share)
+    document = _startable(session, environment, configuration, to_version=to_version, base=base)
+    return documents.with_candidate(document, _candidate(session, configuration, to_version), share)
 
 
 def set_share(
@@ -96,15 +106,26 @@ def set_share(
 def abort(
     session: Session, rollout: Rollout, *, reason: str, actor: Actor, base: int | None = None
 ) -> Release:
-    """Take the newer version out: everyone is back on the one before. Started again, it begins with the same people."""
-    actor.require(Role.PUBLISHER)
+    """Take the newer version out: everyone is back on the one before. Started again, it begins with the same people.
+
+    Nobody has to agree first: it takes away what is new, in an emergency, and is looked at afterwards where that is the rule.
+    """
+    actor.require(Role.ON_CALL)
     here = _locked(session, rollout, base)
     sentence = (
         f"aborted version {rollout.to_version} of {here.place.title} at {share_words(here.share)} of {here.units} "
         f"in {rollout.environment}: everyone is back on version {rollout.from_version}{_settings(here, back=True)}"
     )
     after = documents.with_only(here.document, rollout.from_version)
-    release = _move(session, here, after, told=("rollout.aborted", sentence), reason=reason, actor=actor)
+    release = _move(
+        session,
+        here,
+        after,
+        told=("rollout.aborted", sentence),
+        reason=reason,
+        actor=actor,
+        authority=EMERGENCY,
+    )
     _end(rollout, State.ABORTED, release)
     session.flush()
     return release
@@ -168,6 +189,7 @@ def set_gate(
         on=("gate", interaction),
         reason=reason,
         actor=actor,
+        authority=MOVE,
     )
 
 
@@ -243,7 +265,14 @@ def _refuse_moved(session: Session, environment: str, name: str, live: Live, bas
 
 
 def _move(
-    session: Session, here: Standing, document: Json, *, told: tuple[str, str], reason: str, actor: Actor
+    session: Session,
+    here: Standing,
+    document: Json,
+    *,
+    told: tuple[str, str],
+    reason: str,
+    actor: Actor,
+    authority: Authority = MOVE,
 ) -> Release:
     """Publish a running rollout's next document, and see that its row says it runs."""
     rollout, place = here.rollout, here.place
@@ -260,6 +289,7 @@ def _move(
         on=("configuration", place.path),
         reason=reason,
         actor=actor,
+        authority=authority,
     )
 
 
@@ -273,6 +303,7 @@ def _publish(
     on: tuple[str, str],
     reason: str,
     actor: Actor,
+    authority: Authority,
 ) -> Release:
     action, sentence = told
     try:
@@ -287,6 +318,7 @@ def _publish(
             source_name="gate" if on[0] == "gate" else "rollout",
             object_kind=on[0],
             object_key=on[1],
+            authority=authority,
         )
     except Refused as refusal:
         raise Refused(_by_field(refusal.errors)) from None
@@ -297,6 +329,56 @@ def _by_field(errors: dict[str, str]) -> dict[str, str]:
     found = {name: message for name, message in errors.items() if name == "reason"}
     rest = [message for name, message in errors.items() if name != "reason"]
     return {**found, "": " ".join(rest)} if rest else found
+
+
+def settle_published(session: Session, release: Release) -> None:
+    """Write down which rollouts a release of documents began, and which it ended: one that was no move of a share.
+
+    A configuration that has two versions from then on is in rollout, whoever made it so.
+    """
+    for change in changes_of(session, release.environment, release.number):
+        if not change.key.startswith("configuration/"):
+            continue
+        configuration = _at(session, Place.from_key(change.key))
+        if configuration is not None:
+            _settle(session, release.environment, configuration)
+            _begin(session, release, configuration, documents.versions_of(change.after))
+
+
+def _at(session: Session, place: Place) -> Configuration | None:
+    query = select(Configuration).where(
+        Configuration.interaction == place.interaction,
+        Configuration.tier.is_not_distinct_from(place.tier),
+        Configuration.tenant.is_not_distinct_from(place.tenant),
+    )
+    return session.scalar(query)
+
+
+def _begin(
+    session: Session, release: Release, configuration: Configuration, versions: tuple[int, ...]
+) -> None:
+    """See that a rollout which runs from this release on has its row."""
+    if len(versions) != 2:
+        return
+    here = standing.current(session, release.environment, configuration)
+    if here is not None:
+        rollout = here.rollout
+        rollout.state, rollout.ended_at, rollout.ended_by = State.RUNNING.value, None, None
+    else:
+        session.add(_begun(release, configuration, *versions))
+    session.flush()
+
+
+def _begun(release: Release, configuration: Configuration, from_version: int, to_version: int) -> Rollout:
+    return Rollout(
+        environment=release.environment,
+        configuration_id=configuration.id,
+        from_version=from_version,
+        to_version=to_version,
+        state=State.RUNNING.value,
+        started_at=release.created_at,
+        started_by=release.author_name,
+    )
 
 
 def _settings(here: Standing, *, back: bool = False) -> str:

@@ -56,12 +56,11 @@ def new(environment: str) -> ResponseReturnValue:
 @requires(Role.PUBLISHER)
 def start(environment: str) -> ResponseReturnValue:
     """Start it, or show the form again with what is wrong."""
-    configuration = _configuration_asked_for()
-    form = parse(StartInput, _with_preset(request.form))
+    configuration, form = start_asked_for()
     if _only_asks():
-        return _new_page(_panel(environment, configuration), replace(form, errors={}))
+        return start_page(environment, configuration, replace(form, errors={}))
     if form.value is None:
-        return _new_page(_panel(environment, configuration), form), 422
+        return start_page(environment, configuration, form), 422
     wanted = form.value
     try:
         rollout = services.start(
@@ -75,13 +74,25 @@ def start(environment: str) -> ResponseReturnValue:
             actor=current_actor(),
         )
     except Refused as refusal:
-        return _new_page(_panel(environment, configuration), form.refused(refusal)), 422
+        return start_page(environment, configuration, form.refused(refusal)), 422
     except Conflict as conflict:
-        return _new_page(_panel(environment, configuration), form, conflict=str(conflict)), 409
+        return start_page(environment, configuration, form, conflict=str(conflict)), 409
     flash(
         f"Version {wanted.to_version} of {place_of(configuration).title} is at {share_words(wanted.share)}."
     )
     return redirect(url_for(".show", number=rollout.number), 303)
+
+
+def start_asked_for() -> tuple[Configuration, Form]:
+    """Which configuration is meant, and what was sent to start a rollout of it."""
+    return _configuration_asked_for(), parse(StartInput, _with_preset(request.form))
+
+
+def start_page(
+    environment: str, configuration: Configuration, form: Form, *, conflict: str | None = None
+) -> str:
+    """The form to start a rollout again, with what is wrong."""
+    return _new_page(_panel(environment, configuration), form, conflict=conflict)
 
 
 @blueprint.get(ONE)
@@ -120,14 +131,14 @@ def move(environment: str, number: int) -> ResponseReturnValue:
 
 
 @blueprint.get(f"{ONE}/abort")
-@requires(Role.PUBLISHER)
+@requires(Role.ON_CALL)
 def abort(environment: str, number: int) -> ResponseReturnValue:
     """Ask for the reason to abort."""
     return _asked_end(environment, number, "abort")
 
 
 @blueprint.post(f"{ONE}/abort")
-@requires(Role.PUBLISHER)
+@requires(Role.ON_CALL)
 def abort_now(environment: str, number: int) -> ResponseReturnValue:
     """Everyone back. Not refused because somebody moved the share meanwhile: whoever aborts means at any share."""
     return _end(environment, number, "abort")

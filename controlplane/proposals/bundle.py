@@ -1,0 +1,148 @@
+"""A release in a file, as `cli bundle` of this or another installation writes it, to be chosen from.
+
+Whatever the file holds is a stranger's: it is read as a client reads a release, checked as a whole by the rules of
+publishing, and nothing of it is kept beyond a day unless it becomes part of a proposal.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.identifiers import new_identifier
+from controlplane.db import now
+from controlplane.errors import NotFound, Refused
+from controlplane.prompts.models import PromptVersion
+from controlplane.proposals.models import UploadedBundle
+from controlplane.proposals.sources import Offer, from_documents
+from controlplane.releases import words
+from controlplane.releases.compose import Document
+from controlplane.releases.models import ImportedText
+from controlplane.releases.saved import body_hashes
+from controlplane.runtime.acceptance import check_bytes, check_pointer
+from controlplane.runtime.disk import from_bytes
+from controlplane.runtime.errors import ControlPlaneRuntimeError
+from controlplane.runtime.snapshot import Snapshot
+from controlplane.runtime.stores.base import Pointer
+from controlplane.runtime.validate import Problem, validate_raws
+
+MOST_BYTES: Final = 8 * 1024 * 1024
+KEPT: Final = dt.timedelta(days=1)
+_PROBLEMS_TOLD: Final = 5
+_KEPT_OF_A_PERSON: Final = 3
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a file holds: the release it was, its entries, and the texts they name by hash."""
+
+    pointer: Pointer
+    documents: Mapping[str, Document]
+    texts: Mapping[str, str]
+
+    @property
+    def source(self) -> str:
+        """As a proposal keeps it."""
+        return f"bundle of {self.pointer.environment} release {self.pointer.release}"
+
+
+def read(data: bytes) -> Bundle:
+    """Return what a file holds; raises `Refused` with what is wrong with it, beside the field "bundle"."""
+    if len(data) > MOST_BYTES:
+        raise _refused(f"This file has {len(data):,} bytes; {MOST_BYTES:,} are the most.")
+    copy = from_bytes(data, age_seconds=0)
+    if copy is None:
+        raise _refused("This is not a bundle. Make one with: ./run cli bundle ENVIRONMENT > FILE")
+    pointer = copy.pointer
+    try:
+        check_pointer(pointer, environment=pointer.environment, current=None)
+        check_bytes(pointer, copy.data)
+        snapshot = Snapshot.load(
+            copy.data, release=pointer.release, environment=pointer.environment, limit=MOST_BYTES
+        )
+        documents, texts = snapshot.documents(), snapshot.bodies()
+    except ControlPlaneRuntimeError as problem:
+        raise _refused(f"This bundle is damaged or of another version: {problem}.") from None
+    problems = validate_raws(snapshot.raws, texts)
+    if problems:
+        raise _refused(_told(problems))
+    return Bundle(pointer, documents, texts)
+
+
+def keep(session: Session, data: bytes, *, actor: Actor) -> UploadedBundle:
+    """Keep a file for as long as its uploader chooses; raises what `read` does. Not audited: nothing comes of it yet."""
+    actor.require(Role.EDITOR)
+    read(data)
+    session.execute(delete(UploadedBundle).where(UploadedBundle.uploaded_at < now() - KEPT))
+    mine = select(UploadedBundle.id).where(UploadedBundle.person_id == actor.id)
+    older = session.scalars(mine.order_by(UploadedBundle.id.desc()).offset(_KEPT_OF_A_PERSON - 1)).all()
+    session.execute(delete(UploadedBundle).where(UploadedBundle.id.in_(older)))
+    uploaded = UploadedBundle(id=new_identifier(), person_id=actor.id, data=data, uploaded_at=now())
+    session.add(uploaded)
+    session.flush()
+    return uploaded
+
+
+def uploaded(session: Session, identifier: str, *, actor: Actor) -> Bundle:
+    """Return what this person uploaded; raises `NotFound` for what is gone or somebody else's."""
+    found = session.get(UploadedBundle, identifier) if identifier.isalnum() else None
+    if found is None or found.person_id != actor.id:
+        raise NotFound("uploaded bundle", f"{identifier}: it is kept for a day. Upload the file again")
+    return read(found.data)
+
+
+def from_bundle(session: Session, environment: str, bundle: Bundle) -> Offer:
+    """Offer the entries of a bundle that differ from what is live; of the same file twice, nothing is left the second time."""
+    offer = from_documents(session, environment, bundle.source, bundle.documents, bundle.texts)
+    notes = _other_texts(session, bundle)
+    entries = [
+        each.noted(notes[each.key]) if each.key in notes and each.after is not None else each
+        for each in offer.entries
+    ]
+    return offer.of(entries)
+
+
+def keep_texts(session: Session, texts: Mapping[str, str], proposed: Mapping[str, Document | None]) -> None:
+    """Keep the texts that these entries name, so that they can be published; in the transaction of the proposal."""
+    documents = {key: document for key, document in proposed.items() if document is not None}
+    named = set(body_hashes(documents)) & texts.keys()
+    if named:
+        rows = [{"sha256": each, "body": texts[each], "imported_at": now()} for each in sorted(named)]
+        session.execute(insert(ImportedText).on_conflict_do_nothing(), rows)
+
+
+def _other_texts(session: Session, bundle: Bundle) -> dict[str, str]:
+    """Return the templates whose number means another text here, with a sentence that says so."""
+    theirs = {
+        (key.partition("/")[2], document["version"]): (key, document["sha256"])
+        for key, document in bundle.documents.items()
+        if key.startswith("prompt/")
+    }
+    codes = {code for code, _ in theirs}
+    query = select(PromptVersion.prompt_code, PromptVersion.number, PromptVersion.sha256).where(
+        PromptVersion.prompt_code.in_(sorted(codes))
+    )
+    found = {}
+    for code, number, sha256 in session.execute(query):
+        key, brought = theirs.get((code, number), ("", sha256))
+        if brought != sha256:
+            found[key] = f"Version {number} is another text here than in the bundle."
+    return found
+
+
+def _told(problems: list[Problem]) -> str:
+    told = [
+        f"{words.entry_name(each.key)}: {each.message}" if each.key else each.message
+        for each in problems[:_PROBLEMS_TOLD]
+    ]
+    rest = len(problems) - len(told)
+    return "Services would refuse this release. " + "; ".join(told) + (f"; and {rest} more." if rest else ".")
+
+
+def _refused(message: str) -> Refused:
+    return Refused({"bundle": message})

@@ -1,0 +1,109 @@
+"""What two changes make together is nobody's version yet: it becomes one, before it is proposed or goes live.
+
+So a release never names a version that holds something else, and what is saved includes what is live.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from controlplane.accounts.actor import Actor
+from controlplane.configurations import services as configurations
+from controlplane.configurations.documents import settings_of
+from controlplane.configurations.inputs import ConfigurationInput
+from controlplane.configurations.models import Configuration, ConfigurationVersion
+from controlplane.configurations.places import Place
+from controlplane.errors import NotFound
+from controlplane.prompts import services as prompts
+from controlplane.prompts.documents import digest, entry_document
+from controlplane.prompts.models import Prompt, PromptVersion
+from controlplane.releases.compose import Document
+from controlplane.releases.diff import same
+from controlplane.runtime.profile import normalise
+
+_ONLY_LIVE: Final = frozenset({"version", "ranges"})
+_REASON_LIMIT: Final = 500
+
+
+def with_a_version(
+    session: Session, key: str, document: Document | None, *, reason: str, actor: Actor
+) -> Document | None:
+    """Return a document that was put together with the number of a version that holds the same; one is saved if there is none.
+
+    That is for a configuration with one variant. Any other document is returned as it is: its parts have their versions.
+    Raises what `configurations.services.save_version` does.
+    """
+    variants = (document or {}).get("variants")
+    if document is None or not isinstance(variants, list) or len(variants) != 1:
+        return document
+    configuration = _configuration(session, key)
+    if configuration is None:
+        return document
+    (variant,) = variants
+    number = _number_of(configuration, variant)
+    if number is None:
+        number = _save(session, configuration, variant, reason=reason, actor=actor).number
+    return {**document, "variants": [{**variant, "version": number}]}
+
+
+def text_as_version(session: Session, key: str, body: str, *, reason: str, actor: Actor) -> Document:
+    """Return the document of a template with this text, saved as its next version unless one has it already.
+
+    Raises what `prompts.services.save_version` does.
+    """
+    prompt = prompts.get_prompt(session, key.partition("/")[2])
+    version = _version_with(prompt, digest(normalise(body)))
+    if version is None:
+        base = prompt.versions[0].number
+        version = prompts.save_version(
+            session, prompt, body=body, base_version=base, reason=_kept(reason), actor=actor
+        )
+    return entry_document(prompt, version)
+
+
+def _version_with(prompt: Prompt, sha256: str) -> PromptVersion | None:
+    return next((each for each in prompt.versions if each.sha256 == sha256), None)
+
+
+def _configuration(session: Session, key: str) -> Configuration | None:
+    try:
+        place = Place.from_key(key)
+        return configurations.get_configuration(
+            session, place.interaction, tier=place.tier, tenant=place.tenant
+        )
+    except (ValueError, NotFound):
+        return None  # every interaction's default, or one that came with a bundle
+
+
+def _number_of(configuration: Configuration, variant: Mapping[str, Any]) -> int | None:
+    """Return the version that holds these settings; the one the variant names, if that is one of several."""
+    wanted = _settings(variant)
+    numbers = [each.number for each in configuration.versions if same(settings_of(each), wanted)]
+    return variant.get("version") if variant.get("version") in numbers else next(iter(numbers), None)
+
+
+def _settings(variant: Mapping[str, Any]) -> Document:
+    settings = {name: value for name, value in variant.items() if name not in _ONLY_LIVE}
+    prompt = {name: value for name, value in settings.get("prompt", {}).items() if name != "sha256"}
+    return {**settings, "prompt": prompt}
+
+
+def _save(
+    session: Session, configuration: Configuration, variant: Mapping[str, Any], *, reason: str, actor: Actor
+) -> ConfigurationVersion:
+    settings = _settings(variant)
+    reference = settings.pop("prompt")
+    values = ConfigurationInput(
+        **settings, prompt=reference["code"], prompt_version=reference.get("version"), reason=_kept(reason)
+    )
+    newest = select(ConfigurationVersion.number).where(
+        ConfigurationVersion.configuration_id == configuration.id
+    )
+    base = session.scalars(newest.order_by(ConfigurationVersion.number.desc()).limit(1)).one()
+    return configurations.save_version(session, configuration, values, base_version=base, actor=actor)
+
+
+def _kept(reason: str) -> str:
+    return " ".join(reason.split())[:_REASON_LIMIT]
