@@ -74,8 +74,15 @@ def words(raw: Mapping[str, list[str]], name: str) -> str:
         code, _, version = values[0].partition("@")
         return f"{code}, pinned to version {version}" if version else f"{code}, live version"
     if name.startswith("effective_") and values:
-        return moment_words(values[0])
+        return _moment_words(values[0])
     return ", ".join(values) or "not set"
+
+
+def _moment_words(typed: str) -> str:
+    try:
+        return moment_words(typed)
+    except ValueError:  # a draft may hold anything
+        return typed
 
 
 def _values(raw: Mapping[str, list[str]], name: str) -> list[str]:

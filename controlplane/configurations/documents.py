@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 
+from sqlalchemy import ColumnElement, and_
+
 from controlplane.configurations.models import Configuration, ConfigurationVersion
 from controlplane.configurations.places import Place
 from controlplane.db import Json
@@ -18,6 +20,16 @@ Ranges = Sequence[Sequence[int]]
 def place_of(configuration: Configuration) -> Place:
     """Where a configuration stands."""
     return Place(configuration.interaction, configuration.tier, configuration.tenant)
+
+
+def stands_at(place: Place) -> ColumnElement[bool]:
+    """The condition of the one configuration at a place."""
+    return and_(
+        Configuration.interaction == place.interaction,
+        # `=` is never true of NULL, and NULL is what "default" and "all tenants" are.
+        Configuration.tier.is_not_distinct_from(place.tier),
+        Configuration.tenant.is_not_distinct_from(place.tenant),
+    )
 
 
 def configuration_document(

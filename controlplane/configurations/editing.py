@@ -11,13 +11,18 @@ from controlplane.configurations import conflict, inputs, live
 from controlplane.configurations.checks import version_of
 from controlplane.configurations.documents import settings_of
 from controlplane.configurations.inputs import ConfigurationInput
-from controlplane.configurations.models import Configuration, ConfigurationVersion
+from controlplane.configurations.models import (
+    Configuration,
+    ConfigurationDraft,
+    ConfigurationVersion,
+)
 from controlplane.configurations.page import Effect, effect_of
 from controlplane.configurations.pages import models_by_code, standing_of
 from controlplane.configurations.places import Place
 from controlplane.configurations.services import problems
 from controlplane.configurations.states import standing
 from controlplane.db import now
+from controlplane.drafts import Note
 from controlplane.web.forms import Parsed, fill
 
 Form = Parsed[Any]
@@ -49,7 +54,7 @@ class Submission:
 class Collision:
     """Somebody saved meanwhile: the three sides, and a form that holds both changes."""
 
-    before: ConfigurationVersion
+    before: ConfigurationVersion | None  # None: there was no configuration when it was begun
     theirs: ConfigurationVersion
     lines: list[conflict.Line]
     form: Form
@@ -127,8 +132,52 @@ def effect(
 def collide(configuration: Configuration, values: ConfigurationInput, *, base_version: int) -> Collision:
     """The three sides of a conflict; the versions of `configuration` are loaded afresh."""
     theirs = configuration.versions[0]
-    before = next((each for each in configuration.versions if each.number == base_version), theirs)
-    sides = [fill(inputs.to_form(each)).raw for each in (values_of(before), values_of(theirs), values)]
+    before = _version(configuration, base_version)
+    yours = fill(inputs.to_form(values)).raw
+    sides = (_raw_of(before), _raw_of(theirs), yours)
     merged = conflict.merge(*sides)
     merged["base_version"] = [str(theirs.number)]
     return Collision(before, theirs, conflict.compare(*sides), Parsed(None, {}, merged))
+
+
+@dataclass(frozen=True)
+class DraftPage:
+    """A draft against the version it was begun from and, where that is another, against the newest."""
+
+    place: Place
+    note: Note
+    before: ConfigurationVersion | None
+    lines: list[conflict.Line]
+    reason: str
+
+
+def form_of_draft(draft: ConfigurationDraft) -> Form:
+    """The form as it was left."""
+    raw = {**{name: list(values) for name, values in draft.fields.items()}}
+    return Parsed(None, {}, {**raw, "base_version": [str(draft.base_version)]})
+
+
+def draft_page(place: Place, draft: ConfigurationDraft, configuration: Configuration | None) -> DraftPage:
+    """What a draft says otherwise than what is saved; the versions of `configuration`, if one stands there, are loaded."""
+    newest = configuration.versions[0] if configuration else None
+    before = _version(configuration, draft.base_version) if configuration else None
+    lines = conflict.compare(_raw_of(before), _raw_of(newest), _tidy(draft.fields))
+    reason = " ".join(draft.fields.get("reason", [])).strip()
+    return DraftPage(place, Note(draft, newest, is_open=False), before, lines, reason)
+
+
+def _version(configuration: Configuration, number: int) -> ConfigurationVersion | None:
+    """A version whose number came from a browser; None where there was none yet."""
+    return next((each for each in configuration.versions if each.number == number), None)
+
+
+def _raw_of(version: ConfigurationVersion | None) -> conflict.Raw:
+    return fill(inputs.to_form(values_of(version))).raw if version else {"active": ["true"]}
+
+
+def _tidy(typed: conflict.Raw) -> conflict.Raw:
+    """As typed, but what can be read is written as versions are: 0.70 is no other number than 0.7."""
+    reading = inputs.read(inputs.from_form(MultiDict(typed)))
+    wrong = inputs.form_errors(reading.errors)
+    tidy = fill(inputs.to_form(reading.partial)).raw if reading.partial else {}
+    return {**typed, **{name: values for name, values in tidy.items() if name not in wrong}}

@@ -7,7 +7,8 @@ from decimal import Decimal
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from controlplane.db import Base, Identity
+from controlplane.db import Base, Identity, Json
+from controlplane.drafts import Draft
 
 
 class Configuration(Base):
@@ -77,3 +78,12 @@ class ConfigurationVersion(Base):
     created_at: Mapped[dt.datetime]
 
     configuration: Mapped[Configuration] = relationship(back_populates="versions", lazy="raise")
+
+
+class ConfigurationDraft(Draft, Base):
+    """Somebody's unsaved form of the configuration at a place, where there may be none yet."""
+
+    __tablename__ = "configuration_drafts"
+
+    place: Mapped[str] = mapped_column(primary_key=True)  # as `Place.path` writes it
+    fields: Mapped[Json]  # every field of the form with the list of its values, as typed

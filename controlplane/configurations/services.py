@@ -3,14 +3,15 @@
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit import services as audit
 from controlplane.configurations.checks import place_problems, value_problems, version_of
-from controlplane.configurations.documents import place_of, settings_of
+from controlplane.configurations.documents import place_of, settings_of, stands_at
+from controlplane.configurations.drafts import DRAFTS
 from controlplane.configurations.inputs import ConfigurationInput, check_reason
 from controlplane.configurations.models import Configuration, ConfigurationVersion
 from controlplane.configurations.places import Place
@@ -67,7 +68,7 @@ def get_configuration(
     place = Place(interaction, tier, tenant)
     if "\x00" in place.path:
         raise NotFound("configuration", place.title.replace("\x00", "?"))
-    query = _at(place).options(selectinload(Configuration.versions))
+    query = select(Configuration).where(stands_at(place)).options(selectinload(Configuration.versions))
     found = session.scalar(query.execution_options(populate_existing=True))
     if found is None:
         raise NotFound("configuration", place.title)
@@ -123,7 +124,12 @@ def create_configuration(
     place = Place(interaction, tier, tenant)
     errors = problems(session, place, values)
     # Read afresh: whoever held the row until now may have brought it back.
-    standing = _at(place).with_for_update().execution_options(populate_existing=True)
+    standing = (
+        select(Configuration)
+        .where(stands_at(place))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
     configuration = None if errors else session.scalar(standing)
     if configuration is not None and configuration.archived_at is None:
         errors[""] = f"{place.title} has a configuration already. Open it and save a new version instead."
@@ -133,6 +139,7 @@ def create_configuration(
         configuration = _new(session, place)
     configuration.archived_at = None
     version = _add_version(session, configuration, values, actor=actor)
+    DRAFTS.drop(session, place.path, actor=actor)
     audit.record(
         session,
         actor=actor,
@@ -178,6 +185,7 @@ def save_version(
     if errors:
         raise Refused(errors)
     version = _add_version(session, configuration, values, actor=actor, after=base.number)
+    DRAFTS.drop(session, place.path, actor=actor)
     audit.record(
         session,
         actor=actor,
@@ -234,15 +242,6 @@ def _set_archived(
         after={"archived": archived},
     )
     return configuration
-
-
-def _at(place: Place) -> Select[Configuration]:
-    return select(Configuration).where(
-        Configuration.interaction == place.interaction,
-        # `=` is never true of NULL, and NULL is what "default" and "all tenants" are.
-        Configuration.tier.is_not_distinct_from(place.tier),
-        Configuration.tenant.is_not_distinct_from(place.tenant),
-    )
 
 
 def _lock(session: Session, configuration: Configuration) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from controlplane.drafts import Note
 from controlplane.prompts import services, textdiff, values
 from controlplane.prompts.merge import merged
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
@@ -40,18 +41,14 @@ class Editor:
     panel: Panel
     prompt: Prompt | None = None
     saved: PromptVersion | None = None
-    draft: PromptDraft | None = None
+    note: Note | None = None  # of the person's draft
     collision: Collision | None = None
+    is_unsaved: bool = False  # whether the form holds what was sent and is saved nowhere
 
     @property
     def fields(self) -> list[ValueField]:
         """The values' form."""
         return values.fields(self.declared)
-
-    @property
-    def draft_is_behind(self) -> bool:
-        """Whether a version was saved after the draft was begun."""
-        return bool(self.draft and self.saved and self.draft.base_version != self.saved.number)
 
 
 def typed_values(form: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from controlplane.db import Base, Identity, Json
+from controlplane.drafts import Draft
 
 
 class Prompt(Base):
@@ -47,16 +48,11 @@ class PromptVersion(Base):
     prompt: Mapped[Prompt] = relationship(back_populates="versions", lazy="raise")
 
 
-class PromptDraft(Base):
-    """Unsaved work, private to one person. `base_version` is the version it started from."""
+class PromptDraft(Draft, Base):
+    """Somebody's unsaved text of a prompt."""
 
     __tablename__ = "prompt_drafts"
 
     prompt_code: Mapped[str] = mapped_column(ForeignKey("prompts.code", ondelete="CASCADE"), primary_key=True)
-    person_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("people.id", ondelete="CASCADE"), primary_key=True
-    )
     body: Mapped[str]
     parameters: Mapped[Json]  # the values chosen for the preview, as typed
-    base_version: Mapped[int]
-    updated_at: Mapped[dt.datetime]

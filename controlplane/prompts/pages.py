@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from controlplane.prompts import services, textdiff, usage
-from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
+from controlplane.prompts.models import Prompt, PromptVersion
 from controlplane.prompts.textdiff import Row
 from controlplane.prompts.usage import Live, Use
 from controlplane.registry.models import Interaction
@@ -94,7 +94,6 @@ class PromptPage:
     live_elsewhere: list[Live]
     changes: list[Row]
     uses: list[Use]
-    draft: PromptDraft | None
 
     @property
     def state(self) -> State:
@@ -161,7 +160,7 @@ def prompt_list(session: Session, environment: str, filters: Filters, *, drafts_
     )
 
 
-def prompt_page(session: Session, environment: str, code: str, draft: PromptDraft | None) -> PromptPage:
+def prompt_page(session: Session, environment: str, code: str) -> PromptPage:
     """Return what one prompt's page shows."""
     prompt = services.get_prompt(session, code)
     everywhere = usage.live(session, code)
@@ -176,7 +175,6 @@ def prompt_page(session: Session, environment: str, code: str, draft: PromptDraf
         live_elsewhere=sorted(everywhere.values(), key=lambda found: found.environment),
         changes=textdiff.lines(live_version.body, saved.body) if live_version else [],
         uses=usage.saved_uses(session, code),
-        draft=draft,
     )
 
 

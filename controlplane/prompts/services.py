@@ -5,17 +5,16 @@ leave no audit event; what they become does.
 """
 
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.services import record
 from controlplane.db import Json, now
+from controlplane.drafts import Drafts, storable
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import textdiff, usage
 from controlplane.prompts.documents import digest
@@ -27,6 +26,7 @@ from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Problem
 
 RESERVED = frozenset({"new"})
+DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
 
 
@@ -102,16 +102,12 @@ def free_code(session: Session, interaction: str) -> str:
 
 def get_draft(session: Session, code: str, *, actor: Actor) -> PromptDraft | None:
     """Return this person's unsaved work on a prompt."""
-    return session.get(PromptDraft, (code, _person_id(actor))) if actor.kind == "person" else None
+    return DRAFTS.find(session, code, actor=actor)
 
 
 def draft_codes(session: Session, *, actor: Actor) -> set[str]:
     """Return the prompts on which this person has unsaved work."""
-    if actor.kind != "person":
-        return set()
-    return set(
-        session.scalars(select(PromptDraft.prompt_code).where(PromptDraft.person_id == _person_id(actor)))
-    )
+    return {draft.prompt_code for draft in DRAFTS.all_of(session, actor=actor)}
 
 
 # Writing
@@ -171,7 +167,7 @@ def save_version(
         raise Refused({"body": f"Nothing changed: this is the text of version {latest.number}."})
     body = _checked(session, body, prompt.interaction)
     version = _add_version(session, prompt, latest.number + 1, body, reason, actor)
-    _drop_draft(session, prompt, actor)
+    DRAFTS.drop(session, prompt.code, actor=actor)
     what = textdiff.summary(textdiff.lines(latest.body, body))
     record(
         session,
@@ -189,27 +185,32 @@ def save_version(
 
 def save_draft(
     session: Session, prompt: Prompt, *, body: str, parameters: Json, base_version: int, actor: Actor
-) -> PromptDraft:
-    """Keep this person's unsaved work, whatever state it is in; nobody else sees it."""
+) -> PromptDraft | None:
+    """Keep this person's unsaved work, whatever state it is in; nobody else sees it.
+
+    None when there is nothing to keep: somebody saved this very text since, most often the same person a moment ago.
+    """
     actor.require(Role.EDITOR)
-    values = {
-        "body": _storable(normalise(body)),
-        "parameters": parameters,
-        "base_version": base_version,
-        "updated_at": now(),
-    }
-    # Two tabs autosave at once: the later one wins, neither fails.
-    statement = insert(PromptDraft).values(prompt_code=prompt.code, person_id=_person_id(actor), **values)
-    statement = statement.on_conflict_do_update(index_elements=["prompt_code", "person_id"], set_=values)
-    return session.scalars(
-        statement.returning(PromptDraft), execution_options={"populate_existing": True}
-    ).one()
+    body = normalise(body)
+    DRAFTS.hold(session, prompt.code, actor=actor)
+    latest = latest_version(session, prompt.code)
+    if latest is not None and base_version < latest.number and body == latest.body:
+        DRAFTS.drop(session, prompt.code, actor=actor)
+        return None
+    typed = {**storable({"body": body}), "parameters": storable(parameters)}
+    return DRAFTS.keep(session, prompt.code, base_version=base_version, typed=typed, actor=actor)
 
 
 def discard_draft(session: Session, prompt: Prompt, *, actor: Actor) -> None:
     """Throw this person's unsaved work away."""
     actor.require(Role.EDITOR)
-    _drop_draft(session, prompt, actor)
+    DRAFTS.discard(session, prompt.code, actor=actor)
+
+
+def bring_draft_back(session: Session, prompt: Prompt, *, actor: Actor) -> bool:
+    """Undo `discard_draft`; False when there is nothing to be had back any more."""
+    actor.require(Role.EDITOR)
+    return DRAFTS.bring_back(session, prompt.code, actor=actor)
 
 
 def archive_prompt(session: Session, prompt: Prompt, *, reason: str, actor: Actor) -> None:
@@ -275,14 +276,14 @@ def _check_place(session: Session, code: str, interaction: str) -> None:
 
 def _checked(session: Session, body: str, interaction: str) -> str:
     """Return the text as it is kept, once the render worker has found nothing against it."""
-    body = _storable(normalise(body))
+    body = _without_nul(normalise(body))
     problem = shared().check(body, declared_parameters(session, interaction))
     if problem is not None:
         raise BodyRefused(problem)
     return body
 
 
-def _storable(text: str) -> str:
+def _without_nul(text: str) -> str:
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
         raise BodyRefused(Problem("there is a NUL character here, which no text may hold.", line))
@@ -314,16 +315,6 @@ def _add_version(
     session.add(version)
     session.flush()
     return version
-
-
-def _drop_draft(session: Session, prompt: Prompt, actor: Actor) -> None:
-    if actor.kind == "person":
-        mine = PromptDraft.person_id == _person_id(actor)
-        session.execute(delete(PromptDraft).where(PromptDraft.prompt_code == prompt.code, mine))
-
-
-def _person_id(actor: Actor) -> UUID:
-    return UUID(actor.id)
 
 
 def _told(version: PromptVersion) -> dict[str, Any]:

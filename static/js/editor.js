@@ -1,4 +1,4 @@
-/* The template editor: line numbers, the mark on a wrong line, characters that cannot be seen, two keys.
+/* The template editor: line numbers, the mark on a wrong line, characters that cannot be seen, the key of the preview.
    Without script: a plain text area, the line's number in the message, and the buttons. */
 "use strict";
 
@@ -66,8 +66,7 @@
   document.addEventListener("keydown", (event) => {
     if (!(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
     const form = editor.area.form;
-    const wanted = { s: '[data-save="draft"]', Enter: "#preview-button" }[event.key];
-    const button = wanted && form.querySelector(wanted);
+    const button = event.key === "Enter" && form.querySelector("#preview-button");
     if (!button) return;
     event.preventDefault();
     form.requestSubmit(button);

@@ -8,7 +8,7 @@ const on = (type, listener, options) => document.addEventListener(type, listener
 const fire = (element, ...types) => types.forEach((type) => element.dispatchEvent(new Event(type, { bubbles: true })));
 
 /* Toasts: said once by the live region, gone after a while unless one is looking at them. Without script: a banner. */
-const LINGER = 8000;
+const LINGER = 10000;
 
 function linger(toast) {
   if (toast.dataset.tone === "danger" || toast.dataset.tone === "warning" || toast.dataset.lingers) return;
@@ -53,40 +53,120 @@ function setNumber(id, value, ...events) {
   fire(number, ...events);
 }
 
-/* Unsaved work. Without script: the button "Save draft". A form that came back refused is unsaved from the start. */
+/* Unsaved work. Without script: the button "Save draft". A form that came back unsaved is unsaved from the start. */
 const beginnings = new WeakMap();
 const fieldsOf = (form) => new URLSearchParams(new FormData(form));
 
-function changesIn(form) {
+function changedNames(form) {
   const before = beginnings.get(form);
-  if (!before) return 0;
+  if (!before) return [];
   const after = fieldsOf(form);
   const names = new Set([...before.keys(), ...after.keys()]);
-  return [...names].filter((name) => before.getAll(name).join("\n") !== after.getAll(name).join("\n")).length;
+  return [...names].filter((name) => before.getAll(name).join("\n") !== after.getAll(name).join("\n"));
+}
+
+const isUnsaved = (form) => form.dataset.sent === undefined && (form.dataset.guard !== "" || changedNames(form).length > 0);
+const unsavedForm = () => $$("form[data-guard]").find(isUnsaved);
+
+/* The words beside a field: of its group where it stands in one. */
+function wordsFor(form, name) {
+  const found = form.elements[name];
+  const field = found instanceof RadioNodeList ? found[0] : found;
+  const label = field?.closest("fieldset")?.querySelector("legend") ?? field?.labels?.[0];
+  return label?.firstChild?.textContent.trim() || name.replaceAll("_", " ");
+}
+
+function listChanges(form, list) {
+  list.replaceChildren(...changedNames(form).map((name) => {
+    const item = document.createElement("li");
+    item.textContent = wordsFor(form, name);
+    return item;
+  }));
 }
 
 function showChanges(form) {
   const actions = $(".form-actions", form);
   if (!actions) return;
-  let note = $(".guard-note", actions);
-  if (!note) {
-    note = document.createElement("span");
-    note.className = "guard-note";
-    actions.append(note);
+  let guard = $(".guard", actions);
+  if (!guard) {
+    guard = document.createElement("details");
+    guard.className = "guard menu";
+    guard.innerHTML = '<summary class="guard-note"></summary><ul class="changed-fields"></ul>';
+    actions.append(guard);
   }
-  const count = changesIn(form);
-  note.textContent = form.dataset.guard === "refused" ? "Not saved" : count === 0 ? "" : count === 1 ? "1 unsaved change" : `${count} unsaved changes`;
+  const count = changedNames(form).length;
+  const words = count === 0 ? "" : count === 1 ? "1 unsaved change" : `${count} unsaved changes`;
+  $("summary", guard).textContent = words || (form.dataset.guard === "" ? "" : "Not saved");
+  guard.hidden = !isUnsaved(form);
+  listChanges(form, $("ul", guard));
 }
 
-const isUnsaved = (form) => form.getAttribute("aria-busy") !== "true" && (form.dataset.guard === "refused" || changesIn(form) > 0);
+/* Drafts: kept by the server at the latest 5 s after the first change that it does not have. `[data-autosave]` asks. */
+const KEEP = 5000;
+const waiting = new WeakMap();
+const isKept = (form) => form.dataset.draft !== undefined;
+
+function keepSoon(form) {
+  if (!isKept(form) || waiting.has(form) || !isUnsaved(form)) return;
+  waiting.set(form, setTimeout(() => keepNow(form), KEEP));
+}
+
+function keepNow(form) {
+  clearTimeout(waiting.get(form));
+  waiting.delete(form);
+  if (form.dataset.sent === undefined) $("[data-autosave]")?.dispatchEvent(new Event("keep"));
+}
+
+function typed(form) {
+  delete form.dataset.sent; // the page it was sent for never came
+  showChanges(form);
+  keepSoon(form);
+}
+
+/* Leaving by a link asks; closing the tab is asked by the browser itself. */
+let leaving = null;
+
+function go(href) {
+  const form = unsavedForm();
+  const dialog = $("#leave");
+  if (!form || !dialog) return location.assign(href);
+  leaving = { form, href };
+  listChanges(form, $("#leave-changes"));
+  $("#leave-save").hidden = !isKept(form);
+  dialog.showModal();
+}
+
+async function leave(how) {
+  const { form, href } = leaving;
+  if (how === "save" && !(await keptOnLeaving(form))) return $("#leave").close();
+  for (const each of $$("form[data-guard]")) each.dataset.sent = "";
+  location.assign(href);
+}
+
+async function keptOnLeaving(form) {
+  const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
+  const answer = await fetch(form.dataset.draft, { method: "POST", body: fieldsOf(form), headers }).catch(() => null);
+  if (!answer?.ok) say("The draft could not be saved. What you typed is still here.", "danger");
+  return answer?.ok;
+}
+
+/* "Saved 12 s ago" goes on counting. */
+setInterval(() => {
+  for (const time of $$("time[data-counts]")) {
+    time.dataset.counts ||= performance.now();
+    const seconds = Math.round((performance.now() - time.dataset.counts) / 1000);
+    time.textContent = seconds < 5 ? "just now" : seconds < 60 ? `${seconds} s ago` : `${Math.floor(seconds / 60)} min ago`;
+  }
+}, 1000);
 
 /* Whatever is new on the page, at load and after each swap. */
 function prepare(root) {
   for (const form of $$("form[data-guard]", root)) {
     if (beginnings.has(form)) continue;
     beginnings.set(form, fieldsOf(form));
-    if ($("#error-summary")) form.dataset.guard = "refused";
+    if ($("#error-summary")) form.dataset.guard = "unsaved";
     showChanges(form);
+    keepSoon(form);
   }
   for (const time of $$("time[datetime]", root)) {
     if (time.dataset.local) continue;
@@ -152,19 +232,31 @@ on("click", (event) => {
   }
   if (button?.hasAttribute("commandfor") && !("commandForElement" in button)) command(button);
   for (const menu of $$("details.menu[open]")) if (!menu.contains(target)) menu.open = false;
+  if (button?.dataset.leave) leave(button.dataset.leave);
+  else if (button?.matches("a[href]") && isLeaving(event, button)) {
+    event.preventDefault();
+    go(button.href);
+  }
 });
+
+/* A plain click on a link to another page, while there is unsaved work on this one. */
+function isLeaving(event, link) {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return false;
+  if (link.target || link.hasAttribute("download") || link.hash && link.href.startsWith(`${location.href.split("#")[0]}#`)) return false;
+  return unsavedForm() !== undefined;
+}
 
 on("input", ({ target }) => {
   if (target.dataset?.rangeFor) setNumber(target.dataset.rangeFor, target.value, "input");
   else if (target.matches?.(".slider input[type=number]")) followNumber(target);
   const form = target.closest?.("form[data-guard]");
-  if (form) showChanges(form);
+  if (form) typed(form);
 });
 
 on("change", ({ target }) => {
   if (target.dataset?.rangeFor) setNumber(target.dataset.rangeFor, target.value, "change");
   const form = target.closest?.("form[data-guard]");
-  if (form) showChanges(form);
+  if (form) typed(form);
 });
 
 /* A second click sends nothing twice. HTMX answers for its own forms: they arrive here already prevented. */
@@ -175,27 +267,50 @@ on("submit", (event) => {
     chooseTheme(event.submitter.value);
     return;
   }
-  if (event.defaultPrevented || form.method !== "post" || form.dataset.noSubmitOnce !== undefined) return;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.guard !== undefined) form.dataset.sent = "";
+  if (form.dataset.noSubmitOnce !== undefined) return;
   if (form.getAttribute("aria-busy") === "true") event.preventDefault();
   else form.setAttribute("aria-busy", "true");
 });
 
 /* The page may come back out of the browser's memory as it was left. */
 addEventListener("pageshow", (event) => {
-  if (event.persisted) $$("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy"));
+  if (!event.persisted) return;
+  for (const form of $$("form")) {
+    form.removeAttribute("aria-busy");
+    delete form.dataset.sent;
+  }
 });
 
 addEventListener("beforeunload", (event) => {
-  if ($$("form[data-guard]").some(isUnsaved)) event.preventDefault();
+  if (unsavedForm()) event.preventDefault();
 });
 
-/* A server that kept a draft says so by HX-Trigger: saved. */
-on("saved", ({ target }) => {
-  const form = target.closest?.("form[data-guard]");
+/* Another tab or window: who knows whether this one is come back to. */
+on("visibilitychange", () => {
+  if (document.hidden) $$("form[data-draft]").filter(isUnsaved).forEach(keepNow);
+});
+
+/* What a request takes along is what the server has once it says, by HX-Trigger, that it is saved. */
+const sent = new WeakMap();
+
+on("htmx:before:request", (event) => {
+  const form = event.target.matches?.("[data-autosave]") && $("form[data-draft]");
   if (!form) return;
-  beginnings.set(form, fieldsOf(form));
+  if (form.dataset.sent === undefined) sent.set(form, fieldsOf(form));
+  else event.preventDefault(); // it is being saved as a version
+});
+
+on("saved", () => {
+  const form = $("form[data-draft]");
+  if (!form || !sent.has(form)) return;
+  clearTimeout(waiting.get(form));
+  waiting.delete(form);
+  beginnings.set(form, sent.get(form));
   form.dataset.guard = "";
   showChanges(form);
+  keepSoon(form);
 });
 
 /* Keys. Without script: the same places are in the navigation. */
@@ -203,12 +318,16 @@ let leader = 0;
 
 on("keydown", (event) => {
   if (event.key === "Escape") $$("details.menu[open]").forEach((menu) => { menu.open = false; $("summary", menu).focus(); });
+  if ((event.ctrlKey || event.metaKey) && event.key === "s" && $("form[data-draft]")) {
+    event.preventDefault();
+    keepNow($("form[data-draft]"));
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.target.closest?.("input, textarea, select, [contenteditable], dialog")) return;
   if (event.timeStamp - leader < 1500 && leader) {
     leader = 0;
     const place = $(`[data-key="${CSS.escape(event.key)}"]`);
-    if (place) location.assign(place.href);
+    if (place) go(place.href);
   } else if (event.key === "g") {
     leader = event.timeStamp;
   } else if (event.key === "/" && $("[data-search]")) {
@@ -231,7 +350,11 @@ on("htmx:response:error", ({ detail }) => {
   const id = headers.get("X-Request-Id");
   say(`${words || `The server answered ${status}`}${id && status >= 500 ? ` (request ${id})` : ""}`, "danger");
 });
-on("htmx:error", () => say("The server could not be reached. Nothing was saved.", "danger"));
+on("htmx:error", ({ target }) => {
+  if (!target.matches?.("[data-autosave]")) return say("The server could not be reached. Nothing was saved.", "danger");
+  $("#draft-state").textContent = "Not kept: the server cannot be reached. Trying again.";
+  keepSoon($("form[data-draft]"));
+});
 
 on("htmx:after:swap", ({ detail }) => {
   prepare(document);

@@ -232,39 +232,6 @@ def test_two_people_who_changed_the_same_line_keep_their_own_text_and_see_the_ot
     assert len(services.get_prompt(first_data, CODE).versions) == 2
 
 
-def test_a_draft_is_kept_and_found_again_and_discarded(first_data: Session, editor: PageClient) -> None:
-    sent = edit_form(editor) | {"body": "{% half", "value-topic": "kept"}
-    page = editor.follow(editor.post(f"{HERE}/{CODE}/draft", sent))
-    again = page.form(f"{HERE}/{CODE}/edit")
-    assert (again["body"], again["value-topic"]) == ("{% half", "kept")
-    assert "Go on with your draft" in editor.get(f"{HERE}/{CODE}").body
-    editor.follow(editor.post(f"{HERE}/{CODE}/draft/discard", {}))
-    assert "{{ user_message }}" in edit_form(editor)["body"]
-
-
-def test_autosave_keeps_the_draft_and_tells_the_leave_guard(editor: PageClient) -> None:
-    answer = editor.post(f"/_{HERE}/{CODE}/draft", edit_form(editor) | {"body": "work"}, htmx=True)
-    assert answer.headers["HX-Trigger"] == "saved"
-    assert "Draft kept" in "".join(answer.by_id("draft-state").itertext())
-    assert edit_form(editor)["body"] == "work"
-
-
-def test_somebody_elses_draft_is_not_shown(editor: PageClient, client_as: ClientAs) -> None:
-    editor.post(f"{HERE}/{CODE}/draft", edit_form(editor) | {"body": "private"})
-    other = client_as("admin")
-    assert "private" not in other.get(f"{HERE}/{CODE}/edit").text
-    assert "Go on with your draft" not in other.get(f"{HERE}/{CODE}").text
-
-
-def test_a_draft_on_an_older_version_says_so(
-    first_data: Session, editor: PageClient, person: Callable[..., Actor]
-) -> None:
-    editor.post(f"{HERE}/{CODE}/draft", edit_form(editor) | {"body": "work"})
-    save(first_data, BODY, person("editor", name="Ben"))
-    page = editor.get(f"{HERE}/{CODE}/edit")
-    assert "Your draft began from version 1; version 2 was saved since by Ben." in page.body
-
-
 def test_an_older_text_can_be_the_start_of_a_new_version(
     first_data: Session, editor: PageClient, person: Callable[..., Actor]
 ) -> None:
