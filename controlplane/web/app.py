@@ -33,8 +33,13 @@ BLUEPRINTS = (
     "controlplane.registry.views",
     "controlplane.prompts.views",
     "controlplane.configurations.views",
+    "controlplane.fleet.views",
+    "controlplane.switches.views",
     "controlplane.releases.views",
     "controlplane.rollouts.views",
+    "controlplane.proposals.views",
+    "controlplane.proposals.choosing_views",
+    "controlplane.proposals.offering_views",
     "controlplane.overview.views",
 )
 
@@ -48,7 +53,9 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = 2000
     app.config["LIVE_RELEASE"] = standing.live_release
+    app.config["APPROVALS_OF"] = standing.approvals_of
     app.config["NAVIGATION_COUNTS"] = standing.navigation_counts
+    app.config["THROWN_SWITCHES"] = standing.thrown_switches
     trust_proxies(app, settings.proxies)
     register_templates(app)
     # The order is the order in which a request meets them; answers pass them the other way round.

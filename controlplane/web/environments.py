@@ -33,10 +33,12 @@ class Environment:
 
 @dataclass(frozen=True)
 class LiveRelease:
-    """What the bar says about the release that is live."""
+    """What the bar says about the release that is live; `confirmed` of so many `processes` serve it."""
 
     number: int
     published_at: dt.datetime | None = None
+    confirmed: int = 0
+    processes: int = 0
 
 
 @dataclass(frozen=True)

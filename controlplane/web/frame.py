@@ -1,6 +1,6 @@
 """What stands around every page: environment bar, navigation, the person, the theme. Asked for only when drawn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -17,6 +17,7 @@ THEME_COOKIE = "theme"
 THEMES = ("light", "dark", "system")
 
 Counts = Callable[[Session, str], dict[str, int]]
+Thrown = Callable[[Session, str], Sequence[Any]]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ WORK = (
     Place("configurations.index", "Configurations", "sliders-horizontal", "c"),
     Place("prompts.index", "Templates", "file-text", "t"),
     Place("rollouts.index", "Rollouts", "split", "u"),
+    Place("switches.index", "Kill switches", "zap", "k"),
     Place("releases.unpublished", "Not yet live", "circle-dashed", "n"),
+    Place("proposals.index", "Proposals", "git-compare", "v"),
     Place("releases.index", "Releases", "package", "r"),
+    Place("fleet.index", "Processes", "server"),
     Place("audit.index", "Changes", "history", "a"),
 )
 SETUP = (
@@ -46,6 +50,9 @@ SETUP = (
     Place("registry.environments", "Environments", "server"),
     Place("accounts.people", "People", "users", "p", needs="admin"),
 )
+
+# What a count is a sign of, where it is one.
+_TONES = {"releases.unpublished": "differs", "switches.index": "failed"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ class Bar:
     protected: bool
     release: LiveRelease | None
     release_url: str | None
+    processes_url: str | None
 
 
 class Frame:
@@ -103,7 +111,14 @@ class Frame:
         url = None
         if release and "releases.show" in current_app.view_functions:
             url = url_for("releases.show", environment=here.code, number=release.number)
-        return Bar(here.code, here.name, here.protected, release, url)
+        processes = _url("fleet.index") and url_for("fleet.index", environment=here.code)
+        return Bar(here.code, here.name, here.protected, release, url, processes)
+
+    @cached_property
+    def thrown_switches(self) -> Sequence[Any]:
+        """The kill switches that are thrown in that environment. Their feature stands above; the factory hands it in."""
+        here = environments.current_environment() if self.person else None
+        return cast("Thrown", current_app.config["THROWN_SWITCHES"])(db_session(), here.code) if here else ()
 
     @cached_property
     def switches(self) -> list[Switch]:
@@ -143,6 +158,7 @@ class Frame:
 def register(app: Flask) -> None:
     """Put `frame` and `theme` into every template."""
     app.config.setdefault("NAVIGATION_COUNTS", lambda _session, _environment: {})
+    app.config.setdefault("THROWN_SWITCHES", lambda _session, _environment: ())
 
     @app.context_processor
     def _frame() -> dict[str, Any]:
@@ -179,5 +195,5 @@ def _nearest(urls: list[str]) -> str | None:
 
 def _item(place: Place, url: str, current: str | None, counts: dict[str, int]) -> Item:
     mark = None if url != current else "page" if request.path == url else "true"
-    tone = "differs" if place.endpoint == "releases.unpublished" else None
+    tone = _TONES.get(place.endpoint)
     return Item(place.label, place.sign, url, place.key, mark, counts.get(place.endpoint), tone)

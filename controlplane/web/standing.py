@@ -1,16 +1,24 @@
 """What the frame says about an environment on every page: the live release, and how much waits.
 
-This module sits above the features; the frame's plumbing sits below them and is handed these two functions.
+This module sits above the features; the frame's plumbing sits below them and is handed these functions.
 """
 
-from sqlalchemy import func, select
+from collections.abc import Sequence
+
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from controlplane.audit.models import AuditEvent
+from controlplane.fleet.standing import summary
+from controlplane.proposals.listing import waiting_count
+from controlplane.proposals.models import Proposal, ProposalParticipant
 from controlplane.releases.history import get_release
+from controlplane.releases.pages import Approval
 from controlplane.releases.services import unpublished
 from controlplane.releases.steps import export_of, exported_release
 from controlplane.rollouts.standing import running
+from controlplane.switches.models import KillSwitch
+from controlplane.switches.services import thrown_in
 from controlplane.web.environments import LiveRelease
 from controlplane.web.extensions import cache
 
@@ -21,11 +29,43 @@ def live_release(session: Session, environment: str) -> LiveRelease | None:
     if number is None:
         return None
     release = get_release(session, environment, number)
-    return LiveRelease(number, export_of(session, environment, number).live_at or release.created_at)
+    found = summary(session, environment)
+    return LiveRelease(
+        number,
+        export_of(session, environment, number).live_at or release.created_at,
+        confirmed=found.confirmed if found.release == number else 0,
+        processes=found.total,
+    )
+
+
+def approvals_of(session: Session, environment: str, proposal: int) -> list[Approval]:
+    """Who agreed to what a proposal made live, in the order in which they did."""
+    query = (
+        select(ProposalParticipant.name, ProposalParticipant.approved_at)
+        .join(
+            Proposal,
+            and_(
+                Proposal.environment == ProposalParticipant.environment,
+                Proposal.number == ProposalParticipant.number,
+            ),
+        )
+        .where(
+            Proposal.environment == environment,
+            Proposal.number == proposal,
+            ProposalParticipant.approved_sha256 == Proposal.content_sha256,
+        )
+        .order_by(ProposalParticipant.approved_at, ProposalParticipant.name)
+    )
+    return [Approval(name, at) for name, at in session.execute(query) if at is not None]
+
+
+def thrown_switches(session: Session, environment: str) -> Sequence[KillSwitch]:
+    """The kill switches that are thrown there, that of everything first."""
+    return thrown_in(session, environment)
 
 
 def navigation_counts(session: Session, environment: str) -> dict[str, int]:
-    """How many entries differ between saved and live, and how many rollouts run.
+    """How many entries differ between saved and live, and how many rollouts run, proposals wait and switches are thrown.
 
     Comparing everything saved with everything live on every page would grow with the number of configurations. Each
     change of either writes an audit event in the same transaction, so the counts are fixed for a given last event:
@@ -39,6 +79,8 @@ def navigation_counts(session: Session, environment: str) -> dict[str, int]:
         counts = {
             "releases.unpublished": len(unpublished(session, environment)),
             "rollouts.index": len(running(session, environment)),
+            "proposals.index": waiting_count(session, environment),
+            "switches.index": len(thrown_in(session, environment)),
         }
         cache.set(key, counts, timeout=300)
     return counts

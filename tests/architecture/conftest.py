@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from tests.architecture.addresses import Route, routes_of
+from tests.architecture.proposing import make_proposal
 from tests.page import PageClient
 from tests.rollouts.walk import Walk, second_version
 from tests.site import add_person, client_of
@@ -18,7 +19,7 @@ from tests.site import add_person, client_of
 
 @dataclass(frozen=True)
 class Site:
-    """The application with the first data, one rollout running in it, and people of every role."""
+    """The application with the first data, one rollout running and one proposal in it, and people of every role."""
 
     app: Flask
     session: Session
@@ -36,6 +37,7 @@ class Site:
             "interaction": "COACHING_RESPONSE",
             "tier": "premium",
             "tenant": "acme",
+            "target": "COACHING_RESPONSE",
             "number": str(self.rollout) if "/rollouts/" in route.rule else "1",
             "filename": "css/site.css",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
@@ -63,6 +65,7 @@ def site(app: Flask, first_data: Session) -> Site:
         kind="person", id=str(add_person(first_data, "admin").id), name="Ada", role=Role.ADMIN, via="browser"
     )
     rollout = Walk(first_data, publisher, second_version(first_data, publisher)).start(10_000)
+    make_proposal(first_data, publisher)
     first_data.commit()
     clients: dict[str, PageClient] = {}
 

@@ -4,15 +4,23 @@ A case makes ready what it needs and returns the address and the data to send; S
 unacceptable.
 """
 
+import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.services import record
+from controlplane.releases.saved import bodies_of, live_entries
 from tests.architecture.conftest import Site
+from tests.architecture.proposing import ACTIONS, SPOILT_ACTIONS
 from tests.page import Page, PageClient
+from tests.proposals.bundles import file_of
+from tests.proposals.stage import make, warmer
+from tests.releases.changing import move
 from tests.site import PASSWORD, add_person
 
 Sent = tuple[str, Mapping[str, Any]]
@@ -163,9 +171,40 @@ def edited_prompt(rest: str, prefix: str = "") -> Case:
     return case
 
 
-def discard_draft(admin: Admin) -> Sent:
+def draft_thrown_away(admin: Admin) -> Sent:
     admin.do(edited_prompt("draft")(admin))
     return f"{PROMPT}/draft/discard", {}
+
+
+def draft_wanted_back(admin: Admin) -> Sent:
+    admin.do(draft_thrown_away(admin))
+    return f"{PROMPT}/draft/restore", {}
+
+
+def typed_at(place: str, prefix: str = "") -> Case:
+    """A configuration's form; that of a tenant has none yet, and its draft needs none."""
+
+    def case(admin: Admin) -> Sent:
+        _, data = admin.filled(f"{BASIC}/edit", f"{BASIC}/edit", temperature="half done")
+        return f"{prefix}{place}/draft", data
+
+    return case
+
+
+def form_thrown_away(place: str) -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(typed_at(place)(admin))
+        return f"{place}/draft/discard", {}
+
+    return case
+
+
+def form_wanted_back(place: str) -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(form_thrown_away(place)(admin))
+        return f"{place}/draft/restore", {}
+
+    return case
 
 
 def publish(admin: Admin) -> Sent:
@@ -194,6 +233,57 @@ def start_rollout(admin: Admin) -> Sent:
     admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
     page = "/production/rollouts/new?configuration=COACHING_RESPONSE/basic"
     return admin.filled(page, "/production/rollouts", share="10", **REASON)
+
+
+def lift_a_switch(admin: Admin) -> Sent:
+    admin.do(at("/production/switches/KPI_ANALYSIS/throw", **REASON)(admin))
+    return at("/production/switches/KPI_ANALYSIS/lift", **REASON)(admin)
+
+
+def look_at_an_emergency(admin: Admin) -> Sent:
+    grace = Actor(kind="person", id="grace", name="Grace", role=Role.ON_CALL, via="browser")
+    event = record(
+        admin.site.session,
+        actor=grace,
+        action="rollout.aborted",
+        object_kind="configuration",
+        object_key="COACHING_RESPONSE/premium",
+        sentence="aborted version 2 of COACHING_RESPONSE · premium",
+        emergency=True,
+    )
+    admin.site.session.commit()
+    return f"/changes/{event.id}/review", {"answer": "agree", "comment": "It was needed."}
+
+
+def propose_saved(admin: Admin) -> Sent:
+    _, data = publish(admin)
+    return "/production/proposals", data
+
+
+def choose(admin: Admin) -> Sent:
+    publish(admin)
+    page = "/production/proposals/new?source=saved"
+    return admin.filled(page, page, step="draft", **REASON)
+
+
+def decide_a_conflict(admin: Admin) -> Sent:
+    session, key = admin.site.session, "configuration/COACHING_RESPONSE/basic/*"
+    ada = Actor(kind="person", id="ada", name="Ada", role=Role.EDITOR, via="browser")
+    made = make(session, ada, entries={key: warmer(session, 0.9, key)})
+    move(session, "production", {key: warmer(session, 0.8, key)})
+    page = f"/production/proposals/{made.number}/conflict"
+    return admin.filled(page, page)
+
+
+def upload_a_bundle(admin: Admin) -> Sent:
+    documents = live_entries(admin.site.session, "production")
+    data = file_of(documents, bodies_of(admin.site.session, documents))
+    return "/production/proposals/bundle", {"bundle": (io.BytesIO(data), "live.release")}
+
+
+def propose_rollout(admin: Admin) -> Sent:
+    _, data = start_rollout(admin)
+    return "/production/proposals/rollout", data
 
 
 RECORDED: dict[str, Case] = {
@@ -226,19 +316,40 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/rollouts/<int:number>": rollout(share="50"),
     "POST /<environment>/rollouts/<int:number>/abort": rollout("/abort"),
     "POST /<environment>/rollouts/<int:number>/finish": rollout("/finish"),
+    "POST /<environment>/proposals": propose_saved,
+    "POST /<environment>/proposals/rollout": propose_rollout,
+    "POST /<environment>/proposals/new": choose,
+    "POST /<environment>/proposals/<int:number>/conflict": decide_a_conflict,
+    **ACTIONS,
+    "POST /changes/<id>/review": look_at_an_emergency,
+    "POST /<environment>/switches/<target>/throw": at("/production/switches/KPI_ANALYSIS/throw", **REASON),
+    "POST /<environment>/switches/<target>/lift": lift_a_switch,
     "POST /<environment>/gates/<interaction>": at("/production/gates/KPI_ANALYSIS", share="40", **REASON),
 }
 
 PRIVATE = "nobody else sees a draft, and nothing depends on it"
+CHOSEN_FROM = "the uploader's alone for a day; what is chosen from it becomes a proposal"
 NOTHING_KEPT = "shows what was typed and keeps nothing"
 ONE_BROWSER = "a cookie of one browser"
 
 UNRECORDED: dict[str, tuple[str, Case]] = {
     "POST /settings/theme": (ONE_BROWSER, lambda _: ("/settings/theme", {"theme": "dark"})),
     "POST /<environment>/first-steps": (ONE_BROWSER, lambda _: ("/production/first-steps", {})),
+    "POST /<environment>/proposals/bundle": (CHOSEN_FROM, upload_a_bundle),
     "POST /<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft")),
     "POST /_/<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft", "/_")),
-    "POST /<environment>/templates/<code>/draft/discard": (PRIVATE, discard_draft),
+    "POST /<environment>/templates/<code>/draft/discard": (PRIVATE, draft_thrown_away),
+    "POST /<environment>/templates/<code>/draft/restore": (PRIVATE, draft_wanted_back),
+    **{
+        f"POST {prefix}/<environment>/configurations/<interaction>/<tier>{rule}": (PRIVATE, case)
+        for place, tenant in ((BASIC, ""), (TENANT, "/<tenant>"))
+        for prefix, rule, case in (
+            ("", f"{tenant}/draft", typed_at(place)),
+            ("/_", f"{tenant}/draft", typed_at(place, "/_")),
+            ("", f"{tenant}/draft/discard", form_thrown_away(place)),
+            ("", f"{tenant}/draft/restore", form_wanted_back(place)),
+        )
+    },
     "POST /<environment>/templates/<code>/edit": (NOTHING_KEPT, edited_prompt("edit")),
     "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),
     "POST /<environment>/templates/new/preview": (NOTHING_KEPT, preview_new(f"{NEW_PROMPT}/preview")),
@@ -253,8 +364,12 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
     ),
 }  # fmt: skip
 
+# Made, and submitted: each of the two is an event of its own, and one may be had without the other.
+IN_TWO_STEPS = {"POST /<environment>/proposals", "POST /<environment>/proposals/rollout"}
+
 # What makes the data of a case unacceptable; most need a reason. None: there is nothing in it to be wrong.
 SPOILT: dict[str, Mapping[str, str] | None] = {
+    **SPOILT_ACTIONS,
     "POST /sign-out": None,
     "POST /settings/people/<uuid:person_id>/disable": None,
     "POST /settings/people/<uuid:person_id>/enable": None,
@@ -270,6 +385,8 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /models/<code>/edit": {"max_output_tokens": "many"},
     "POST /tiers/<code>/edit": {"rank": "high"},
     "POST /environments/<code>/edit": {"name": ""},
+    "POST /changes/<id>/review": {"answer": "dispute", "comment": ""},
+    "POST /<environment>/proposals/<int:number>/conflict": {"revision": "none"},
 }
 NOT_REFUSED = {name for name, spoilt in SPOILT.items() if spoilt is None}
 # A refused sign-in is itself what people want to read of later.
@@ -293,7 +410,7 @@ def test_a_change_is_recorded_once(admin: Admin, route: str) -> None:
     sent = RECORDED[route](admin)
     before = admin.events
     admin.do(sent)
-    assert admin.events == before + 1
+    assert admin.events == before + (2 if route in IN_TWO_STEPS else 1)
     newest = admin.site.session.scalars(
         select(AuditEvent).order_by(AuditEvent.sequence.desc()).limit(1)
     ).one()

@@ -64,15 +64,6 @@ class Running:
             time.sleep(0.1)
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the mark in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several test processes, all tests of the started product go to one: it is started once."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.xdist_group("started product"))
-
-
 def ask(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """JSON from the runtime's HTTP service; any status but 200 is an error."""
     data = None if body is None else json.dumps(body).encode()

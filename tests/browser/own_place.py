@@ -44,16 +44,32 @@ class OwnPlace:
 
     def publish(self) -> int:
         """Publish this place alone; the number of the release, which the runtime has by then."""
-        self.page.goto(f"{self.running.site}/staging/unpublished")
-        for box in self.page.get_by_role("checkbox").all():
-            box.set_checked(self.tenant in (box.get_attribute("value") or ""))
-        self.page.get_by_label("Reason").fill(REASON)
+        self._tick()
         self.page.get_by_role("button", name="Publish").click()
         expect(self.page.get_by_role("heading", level=1)).to_contain_text("Release ")
         number = int(self.page.get_by_role("heading", level=1).inner_text().removeprefix("Release "))
         expect(self.page.locator("#export")).to_contain_text("Live since", timeout=20_000)
         self.wait_until_live()
         return number
+
+    def propose(self) -> int:
+        """Propose this place alone; the number of the proposal."""
+        self._tick()
+        self.page.get_by_role("button", name="Propose for review").click()
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Proposal ")
+        return int(self.page.url.rpartition("/")[2])
+
+    def withdraw(self, number: int) -> None:
+        self.page.goto(f"{self.running.site}/staging/proposals/{number}")
+        self.page.get_by_text("Withdraw", exact=True).first.click()
+        self.page.locator("#withdraw").click()
+        expect(self.page.get_by_role("status").filter(has_text="is withdrawn")).to_be_visible()
+
+    def _tick(self) -> None:
+        self.page.goto(f"{self.running.site}/staging/unpublished")
+        for box in self.page.get_by_role("checkbox").all():
+            box.set_checked(self.tenant in (box.get_attribute("value") or ""))
+        self.page.get_by_label("Reason").fill(REASON)
 
     def start_rollout(self, share: str) -> int:
         """From the live version to the newest; the rollout's number."""

@@ -47,13 +47,24 @@ AT_STAGING = {
     "a rollout": "rollouts/{rollout}",
     "abort a rollout": "rollouts/{rollout}/abort",
     "finish a rollout": "rollouts/{rollout}/finish",
+    "kill switches": "switches",
+    "throw a kill switch": "switches/COACHING_RESPONSE/throw",
+    "switch everything off": "switches/everything/throw",
     "gates": "gates",
     "a gate": "gates/COACHING_RESPONSE",
     "not yet live": "unpublished",
+    "proposals": "proposals",
+    "no proposals of a state": "proposals?state=rejected",
+    "a proposal": "proposals/{proposal}",
+    "a proposal, rendered": "proposals/{proposal}?part=rendered",
+    "a proposal's checks": "proposals/{proposal}?part=checks",
+    "a proposal's conversation": "proposals/{proposal}?part=conversation",
+    "a proposal on one page": "proposals/{proposal}?part=all&view=split",
     "releases": "releases",
     "a release": "releases/{release}",
     "roll back": "releases/1/roll-back",
     "compare releases": "releases/compare?from=1&to={release}",
+    "processes": "processes",
 }
 EVERYWHERE = {
     "production's overview": "production/",
@@ -71,6 +82,7 @@ EVERYWHERE = {
     "environments": "environments",
     "edit an environment": "environments/staging/edit",
     "changes": "changes",
+    "emergencies": "changes/emergencies",
     "no changes found": "changes?q=nothing-is-called-this",
     "people": "settings/people",
     "a new person": "settings/people/new",
@@ -83,6 +95,7 @@ FOR_VIEWERS = {
     "a configuration": "staging/configurations/COACHING_RESPONSE/premium",
     "a rollout": "staging/rollouts/{rollout}",
     "not yet live": "staging/unpublished",
+    "a proposal": "staging/proposals/{proposal}",
     "not allowed": "settings/people",
 }
 
@@ -160,8 +173,15 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     moving.save("CLAUDE_HAIKU_4_5")
     rollout = moving.start_rollout("25")
     waiting.make()
-    visitor.known = {"tenant": "moving", "release": str(release), "rollout": str(rollout)}
+    proposal = waiting.propose()
+    visitor.known = {
+        "tenant": "moving",
+        "release": str(release),
+        "rollout": str(rollout),
+        "proposal": str(proposal),
+    }
     yield visitor
+    waiting.withdraw(proposal)
     moving.abort_rollout(rollout)
     moving.archive()
     waiting.archive()

@@ -139,7 +139,7 @@ def every_step_is_told(page: Page, running: Running) -> None:
 
 def roll_back(page: Page, running: Running) -> None:
     page.goto(f"{running.site}/production/releases/1")
-    page.get_by_role("link", name="Roll back to release 1").click()
+    page.get_by_role("link", name="Restore release 1").click()
     page.get_by_label("Reason").fill("Back to the first day, LLM-92")
     page.get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Release 6")

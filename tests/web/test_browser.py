@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
@@ -26,6 +26,8 @@ pytestmark = [
 ]
 
 Open = Callable[..., Page]
+# Nothing here is a promise about time; a busy machine only must not look like a fault.
+expect.set_options(timeout=15_000)
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def open_page(address: str, chromium: Browser) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(5000)
+        page.set_default_timeout(15_000)
         _sign_in(page)
         page.on(
             "console", lambda message: complaints.append(message.text) if message.type == "error" else None
@@ -124,19 +126,12 @@ def test_without_script_only_the_number_is_offered(open_page: Open) -> None:
 
 def test_leaving_unsaved_work_asks_first(open_page: Open) -> None:
     page = open_page("/kitchen-sink")
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    page.on("dialog", stay)
     page.fill("#edit #f-max_tokens", "99")
     page.fill("#f-body", "something else")
     expect(page.locator("#edit .guard-note")).to_have_text("2 unsaved changes")
     page.click("text=People >> nth=0")
+    page.get_by_role("dialog", name="Leave without saving?").get_by_role("button", name="Stay").click()
     expect(page).to_have_url(f"{page.url.partition('/kitchen')[0]}/kitchen-sink")
-    assert asked == ["beforeunload"]
     page.fill("#edit #f-max_tokens", "1024")
     page.fill("#f-body", kitchen_sink.VALUES["body"])
     expect(page.locator("#edit .guard-note")).to_have_text("")
