@@ -47,7 +47,7 @@ _KEY = configuration_key(INTERACTION)
 _LIMIT = Limit(250, of="here")
 _SECONDS_TO_POINTER = 1.0
 _LOOK_SECONDS = 0.02
-_SECONDS_TO_FILL = 600.0
+_SECONDS_TO_FILL = 180.0
 
 
 def run(effort: Effort) -> list[Figure]:
@@ -230,7 +230,12 @@ def _running(url: str) -> Iterator[ReleaseStore]:
     environ = {**os.environ, "DATABASE_URL": url, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
     programs = (("controlplane.local.aws", "--port", str(port)), ("controlplane.worker",))
     started = [
-        subprocess.Popen([sys.executable, "-m", *program], env=environ, stdout=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, "-m", *program],
+            env=environ,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for program in programs
     ]
     store = store_from_environment(environ)

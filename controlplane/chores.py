@@ -12,10 +12,9 @@ from threading import Thread
 
 import psycopg
 from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from controlplane.db import NoConnectionFree, transaction
+from controlplane.db import transaction
 from controlplane.registry.models import Environment
 
 _log = logging.getLogger(__name__)
@@ -109,8 +108,9 @@ def _keep_on(turns: Turns, database_url: str) -> None:
                     turns.round(woken)
                     notices = connection.notifies(timeout=turns.pause(), stop_after=1)
                     woken = {notice.payload for notice in notices}
-        except (psycopg.OperationalError, DBAPIError, NoConnectionFree) as problem:
-            _log.warning(
-                "%s: the database does not answer: %s", turns.chore.name, str(problem).partition("\n")[0]
-            )
+        except (
+            Exception
+        ) as problem:  # a thread that ended would be missed by nobody until a switch does nothing
+            told = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+            _log.warning("%s: the database does not answer: %s", turns.chore.name, told)
             time.sleep(_RECONNECT_SECONDS)

@@ -38,16 +38,22 @@ def chores_of(engine: Engine, store: ReleaseStore, signer: Signer | None) -> lis
     ]
 
 
+def end_when_told() -> None:
+    """End this process at once when it is told to, wherever it is: every step may be done again."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+
+
 def _end(_signal: int, _frame: FrameType | None) -> None:
-    # At once, wherever it is: every step may be done again, and whoever stops the site should not have to wait.
-    sys.exit(0)
+    # Not `sys.exit`, which waits for threads that read from the store: one that does not answer takes a quarter of a minute.
+    logging.shutdown()
+    os._exit(0)
 
 
 def main() -> None:
     """Run the worker on what the environment names."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
+    end_when_told()
     try:
         settings = Settings.from_environment(os.environ)
         signer = Signer.from_environment(os.environ)

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from controlplane.chores import Chore, Turns
+from controlplane.chores import Chore, Turns, _keep_on
 from controlplane.db import now, transaction
 from controlplane.registry.models import Environment
 from tests.clock import Clock
@@ -67,6 +68,21 @@ def test_trouble_in_one_environment_is_told_once_and_holds_up_no_other(
         "production: a chore: ValueError: another one",
         "production: a chore: well again",
     ]
+
+
+def test_it_goes_on_whatever_goes_wrong(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def connect(url: str, **_: object) -> None:
+        asked.append(url)
+        raise psycopg.InterfaceError("the connection is closed") if len(asked) == 1 else KeyboardInterrupt
+
+    monkeypatch.setattr("psycopg.connect", connect)
+    monkeypatch.setattr("controlplane.chores._RECONNECT_SECONDS", 0)
+    with pytest.raises(KeyboardInterrupt):  # the test's end; nothing else is one
+        _keep_on(turns_of(engine, lambda _: None, Clock()), "postgresql://nowhere")
+
+    assert len(asked) == 2
 
 
 def test_archived_environments_have_no_turn_and_new_ones_have(engine: Engine) -> None:

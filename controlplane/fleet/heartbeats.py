@@ -70,12 +70,12 @@ def read(process: str, data: bytes) -> Beat:
     return Beat(
         host=host,
         beat=line(parts.get("written", str) or "", 64),
-        started_at=_moment(parts.get("started", str)),
+        started_at=moment(parts.get("started", str)),
         interval_seconds=parts.get("seconds", Seconds) or USUAL_SECONDS,
         poll_seconds=parts.get("poll_seconds", Seconds),
         release=parts.get("release", ReleaseNumber),
         sha256=parts.get("sha256", Digest),
-        serving_since=_moment(parts.get("serving_since", str)),
+        serving_since=moment(parts.get("serving_since", str)),
         held_back=len(parts.get("held_back", dict[str, msgspec.Raw]) or ()),
         quarantined=parts.get("quarantined", Digest),
         source=line(parts.get("source", str) or "", 20) or None,
@@ -108,7 +108,8 @@ def line(text: str, longest: int) -> str:
     return " ".join(seen.split())[:longest]
 
 
-def _moment(text: str | None) -> dt.datetime | None:
+def moment(text: str | None) -> dt.datetime | None:
+    """Return the time that a process wrote, in UTC; None when it is none."""
     try:
         found = dt.datetime.fromisoformat(text or "")
         return found.astimezone(dt.UTC) if found.tzinfo else None

@@ -4,7 +4,8 @@ What it costs: two seconds after two seconds one small read of the pointer and o
 are read every ten seconds, and every two while a release is on its way to the processes. A process's row is written when it
 was heard again, so once for each of its beats.
 
-Times of other hosts are taken as they are told, but never as later than now: arrivals cannot lie in the future.
+Times of other hosts are taken as they are told, but never as later than now: arrivals cannot lie in the future. From a process
+whose clock is minutes off no time is taken: what it says began when that was first seen here.
 """
 
 import datetime as dt
@@ -16,10 +17,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from controlplane.db import now, transaction
-from controlplane.fleet.heartbeats import Beat, read
+from controlplane.fleet.heartbeats import Beat, moment, read
 from controlplane.fleet.models import Arrival, Observation, Process
 from controlplane.runtime.stores import ReleaseStore
-from controlplane.runtime.stores.base import Pointer, PointerUnreadableError
+from controlplane.runtime.stores.base import Pointer, PointerUnreadableError, is_process
 
 BEATS_MISSED: Final = 6
 """So many may be missed before a process no longer counts: for as long does a store keep a heartbeat."""
@@ -29,8 +30,11 @@ ARRIVING: Final = dt.timedelta(minutes=2)
 SHOWN_GONE: Final = dt.timedelta(minutes=15)
 KEPT_RELEASES: Final = 200
 """Of so many releases back it is kept when they arrived where."""
-MOST_PROCESSES: Final = 2_000
-"""Of one environment; more are not looked at."""
+CLOCK_OFF: Final = dt.timedelta(minutes=2)
+"""A heartbeat that says it was written so long before or after now was written by a clock that is wrong."""
+SET_BACK: Final = dt.timedelta(minutes=10)
+"""The last look lies so far ahead of now: this clock was set back, and that look counts no more."""
+_LARGEST: Final = 2**31 - 1
 
 
 def observe(
@@ -46,8 +50,8 @@ def observe(
     with transaction(engine) as session:
         if not _is_due(session, environment, pointer, at):
             return
-    found = sorted(store.read_heartbeats(environment).items())[:MOST_PROCESSES]
-    beats = {process: read(process, data) for process, data in found}
+    found = sorted(store.read_heartbeats(environment).items())
+    beats = {process: read(process, data) for process, data in found if is_process(process)}
     with transaction(engine) as session:
         # The row is the lock: of two workers the one that looked earlier must not write over the other.
         if _note(session, environment, pointer, at):
@@ -56,14 +60,16 @@ def observe(
 
 def _pointer(store: ReleaseStore, environment: str) -> Pointer | None:
     try:
-        return store.read_pointer(environment)
+        pointer = store.read_pointer(environment)
     except PointerUnreadableError:
         return None
+    # A number that no column holds is nobody's release; the exporter says what is wrong with it.
+    return pointer if pointer is not None and pointer.release <= _LARGEST else None
 
 
 def _is_due(session: Session, environment: str, pointer: Pointer | None, at: dt.datetime) -> bool:
     last = session.get(Observation, environment)
-    if last is None or last.observed_at <= at - CALM:
+    if last is None or not at - CALM < last.observed_at <= at + SET_BACK:
         return True
     if pointer is None:
         return False
@@ -105,7 +111,7 @@ def _note(session: Session, environment: str, pointer: Pointer | None, at: dt.da
                 "sha256": fresh.excluded.sha256,
                 "named_at": case((same, Observation.named_at), else_=fresh.excluded.named_at),
             },
-            where=Observation.observed_at < at,
+            where=or_(Observation.observed_at < at, Observation.observed_at > at + SET_BACK),
         ).returning(Observation.environment)
     )
     return written is not None
@@ -142,15 +148,23 @@ def _bring_up(row: Process, beat: Beat, at: dt.datetime) -> None:
     if row.beat != beat.beat:
         row.heard_at = at
     told = dict(vars(beat))
-    told["started_at"] = min(beat.started_at or row.first_seen_at, at)
+    started_at, serving_since = (None, None) if _is_off(beat, at) else (beat.started_at, beat.serving_since)
+    told["started_at"] = min(started_at or row.first_seen_at, at)
     # One that does not tell since when has had it since this was seen first.
-    told["serving_since"] = min(beat.serving_since or (at if changed else row.serving_since) or at, at)
+    told["serving_since"] = min(serving_since or (at if changed else row.serving_since) or at, at)
     if beat.release is None:
         told["serving_since"] = None
     for name, value in told.items():
         setattr(row, name, value)
     is_silent = at - row.heard_at > BEATS_MISSED * dt.timedelta(seconds=beat.interval_seconds)
     row.gone_at = (row.gone_at or at) if is_silent else None
+
+
+def _is_off(beat: Beat, at: dt.datetime) -> bool:
+    """Say whether the clock of a process is so wrong that no time of its tells anything. One that beats seldom is older."""
+    written_at = moment(beat.beat)
+    older = dt.timedelta(seconds=beat.interval_seconds)
+    return written_at is not None and not at - CLOCK_OFF - older < written_at < at + CLOCK_OFF
 
 
 def _tell_gone(session: Session, row: Process, at: dt.datetime) -> None:

@@ -97,6 +97,13 @@ def summary(session: Session, environment: str) -> Summary:
     return Summary(seen.release, seen.sha256, having, total, seen.observed_at)
 
 
+def oldest_served(session: Session, environment: str) -> int | None:
+    """Return the oldest release that a running process says it serves; None where none does."""
+    return session.scalar(
+        select(func.min(Process.release)).where(Process.environment == environment, Process.gone_at.is_(None))
+    )
+
+
 def processes(session: Session, environment: str) -> Sequence[Process]:
     """Return the processes, those that are gone for a while among them."""
     query = select(Process).where(Process.environment == environment)

@@ -173,27 +173,6 @@ def test_a_heartbeat_of_before_without_the_time_counts_from_when_it_was_seen(fle
     assert fleet.row("old:1:a").serving_since == first
 
 
-def test_a_clock_that_is_ahead_arrives_nowhere_in_the_future(fleet: Fleet) -> None:
-    fleet.publish(4)
-    fleet.tell("ahead:1:a", document(sha256=fleet.sha256[4], release=4, serving_since="2999-01-01T00:00:00Z"))
-    fleet.tell("odd:1:a", document(started="2999-01-01T00:00:00Z", held_back={}, serving_since=None))
-    fleet.observe()
-    assert all(
-        row.serving_since is None or row.serving_since <= fleet.clock() for row in fleet.rows().values()
-    )
-    assert all(row.started_at <= fleet.clock() for row in fleet.rows().values())
-
-
-def test_one_that_nobody_can_read_counts_and_is_told(fleet: Fleet) -> None:
-    fleet.publish(4)
-    fleet.process().look()
-    fleet.tell("odd:1:a", b"\xff")
-    fleet.observe()
-    found = fleet.confirmation(4)
-    assert (found.total, found.confirmed) == (2, 1)
-    assert found.stragglers[0].problem == "Its heartbeat cannot be read."
-
-
 def test_one_sentence_for_the_bar(fleet: Fleet) -> None:
     with Session(fleet.engine) as session:
         assert summary(session, ENVIRONMENT).release is None

@@ -294,6 +294,14 @@ class StoreContract:
         store.write_heartbeat("production", "host:1:a", b"back", seconds=60)
         assert store.read_heartbeats("production") == {"host:1:a": b"back", "host:2:b": b"here"}
 
+    def test_so_many_heartbeats_are_read_and_no_more(
+        self, store: ReleaseStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("controlplane.runtime.stores.base.HEARTBEATS_READ", 2)
+        for number in range(3):
+            store.write_heartbeat("production", f"host:{number}:a", b"{}", seconds=60)
+        assert len(store.read_heartbeats("production")) == 2
+
     def test_many_large_heartbeats_are_all_read(self, store: ReleaseStore) -> None:
         beats = {f"host:{number}:r": bytes([number]) * HEARTBEAT_LIMIT for number in range(20)}
         for process, data in beats.items():

@@ -15,6 +15,7 @@ from controlplane.runtime.stores import (
     PointerUnreadableError,
 )
 from controlplane.runtime.stores.aws import AwsStore
+from controlplane.runtime.stores.base import SwitchesUnreadableError
 from controlplane.runtime.stores.build import store_from_environment
 from controlplane.runtime.stores.file import FileStore
 from tests.runtime.emulator import emulator, hooked, make_store, reply_lost, throttled, unprocessed
@@ -53,6 +54,26 @@ def test_preparing_twice_is_fine(store: AwsStore) -> None:
 
 def test_a_table_that_is_not_there_yet_holds_no_pointer(aws_url: str) -> None:
     assert make_store(aws_url, "not-yet").read_pointer("production") is None
+
+
+def test_items_that_somebody_else_put_there_hide_none_of_ours(store: AwsStore, bucket: str) -> None:
+    store.write_heartbeat("production", "host:1:a", b"{}", seconds=60)
+    store.write_entries("production", 1, {"model/M": b"{}"})
+    places = {
+        "production#heartbeat": "host:2:b",
+        "production#switches": "switches",
+        "production#model/M": f"{2:012d}",
+    }
+    for pk, sk in places.items():
+        item: Any = {"pk": {"S": pk}, "sk": {"S": sk}, "document": {"N": "7"}, "expires": {"N": "9999999999"}}
+        store.dynamodb.put_item(TableName=bucket, Item=item)
+
+    assert store.read_heartbeats("production") == {"host:1:a": b"{}"}
+    assert store.read_entry("production", "model/M", at=2) is None
+    with pytest.raises(SwitchesUnreadableError):
+        store.read_switches("production")
+    assert store.write_switches("production", b"{}", version=1)
+    assert store.read_switches("production") == b"{}"
 
 
 def test_a_table_that_is_not_there_yet_holds_no_switches_and_no_heartbeats(aws_url: str) -> None:

@@ -17,6 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from controlplane.runtime.canonical import digest
@@ -145,15 +146,17 @@ class AwsStore:
                 Limit=1,
                 ConsistentRead=True,
             )
-        for item in answer["Items"]:
-            if "document" in item:
-                return item["document"]["S"].encode()
-        return None
+        return next((items.kept_text(item) for item in answer["Items"]), None)
 
     def read_switches(self, environment: str) -> bytes | None:
         """See `ReleaseStore.read_switches`. A table that is not there yet holds none."""
         item = self._item(items.switches_key(environment), "read the kill switches")
-        return None if item is None else bytes(item["document"]["B"])
+        data = None if item is None else items.kept_bytes(item)
+        if item is not None and data is None:
+            raise base.SwitchesUnreadableError(
+                f"the kill switches of {environment} are not kept as they must be"
+            )
+        return data
 
     def write_switches(self, environment: str, data: bytes, *, version: int) -> bool:
         """See `ReleaseStore.write_switches`."""
@@ -184,10 +187,12 @@ class AwsStore:
         try:
             with failures("read the heartbeats"):
                 pages = self.dynamodb.get_paginator("query").paginate(TableName=self._table, **asked)
-                found = [item for page in pages for item in page["Items"]]
+                listed = (item for page in pages for item in page["Items"])
+                found = list(islice(listed, base.HEARTBEATS_READ))
         except TableMissingError:
             return {}
-        return {item["sk"]["S"]: bytes(item["document"]["B"]) for item in found}
+        read = ((item["sk"]["S"], items.kept_bytes(item)) for item in found)
+        return {process: data for process, data in read if data is not None}
 
     def list_environments(self) -> list[str]:
         """See `PrunableStore.list_environments`."""

@@ -19,6 +19,8 @@ SWITCHES_LIMIT = 64 * 1024
 """Bytes of a document of kill switches at most: it is read every few seconds by every process."""
 HEARTBEAT_LIMIT = 64 * 1024
 """Bytes of one heartbeat at most."""
+HEARTBEATS_READ = 2_000
+"""Heartbeats of one environment that are read at most: whoever can write them must not fill a reader's memory."""
 
 
 class ObjectMissingError(StoreError):
@@ -149,7 +151,10 @@ class ReleaseStore(Protocol):
         """
 
     def read_heartbeats(self, environment: str) -> dict[str, bytes]:
-        """What each process said last, by the process; without those whose time has passed."""
+        """What each process said last, by the process; without those whose time has passed.
+
+        Of more than `HEARTBEATS_READ` so many of them.
+        """
 
 
 def settle(current: Pointer | None, wanted: Pointer) -> bool | None:
@@ -217,9 +222,14 @@ def check_release(release: int) -> int:
     return release
 
 
+def is_process(process: str) -> bool:
+    """Whether this may be the name of a process: printable ASCII without spaces, at most 256 characters."""
+    return re.fullmatch(_PROCESS, process) is not None
+
+
 def check_process(process: str) -> str:
-    """The name of a process, if it is one: printable ASCII without spaces, at most 256 characters."""
-    if not re.fullmatch(_PROCESS, process):
+    """The name of a process, or a `ValueError`."""
+    if not is_process(process):
         raise ValueError(f"not the name of a process: {process!r}")
     return process
 

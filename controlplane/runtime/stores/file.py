@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -159,9 +160,8 @@ class FileStore:
         """See `ReleaseStore.read_heartbeats`."""
         now = time.time()
         with self._failures():
-            return {
-                beat.process: beat.document for _, beat in self._heartbeats(environment) if beat.expires > now
-            }
+            found = (beat for _, beat in self._heartbeats(environment) if beat.expires > now)
+            return {beat.process: beat.document for beat in islice(found, base.HEARTBEATS_READ)}
 
     def list_environments(self) -> list[str]:
         """See `PrunableStore.list_environments`."""

@@ -98,6 +98,18 @@ def heartbeats_since(environment: str, moment: float) -> dict[str, Any]:
     }
 
 
+def kept_text(item: Mapping[str, Any]) -> bytes | None:
+    """The document of an entry's item; None when it says that there is none any more, or nothing that can be read."""
+    text = item.get("document", {}).get("S")
+    return None if text is None else str(text).encode()
+
+
+def kept_bytes(item: Mapping[str, Any]) -> bytes | None:
+    """What was kept under a version or for a time; None when that is not to be found in the item."""
+    data = item.get("document", {}).get("B")
+    return None if data is None else bytes(data)
+
+
 def attributes(document: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values as attributes."""
     return {name: _attribute(value) for name, value in document.items()}

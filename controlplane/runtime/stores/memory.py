@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 
 from controlplane.runtime.stores import base
 from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
@@ -117,11 +118,12 @@ class MemoryStore:
         base.check_environment(environment)
         now = time.time()
         with self._lock:
-            return {
-                process: data
+            found = (
+                (process, data)
                 for (where, process), (expires, data) in self._heartbeats.items()
                 if where == environment and expires > now
-            }
+            )
+            return dict(islice(found, base.HEARTBEATS_READ))
 
     def list_environments(self) -> list[str]:
         """See `PrunableStore.list_environments`."""
