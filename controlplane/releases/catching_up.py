@@ -13,7 +13,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.audit import services as audit
 from controlplane.db import now
 from controlplane.errors import Conflict, Refused
-from controlplane.releases.history import latest_release
+from controlplane.releases.history import LARGEST, latest_release
 from controlplane.releases.models import Release
 from controlplane.releases.services import CHANNEL, lock_environment, reason_problem
 from controlplane.runtime.stores import Pointer
@@ -67,6 +67,13 @@ def catch_up(session: Session, environment: str, *, pointer: Pointer, reason: st
             {"": f"{environment} has no release here that could go out: publish one after restoring a copy."}
         )
     number = max(counter.next_release, pointer.release + 1)
+    if number > LARGEST:
+        raise Refused(
+            {
+                "": f"The store's pointer names release {pointer.release}, which nobody can go above: no worker wrote"
+                " that. Take the pointer away, and the worker writes its own."
+            }
+        )
     counter.next_release = number + 1
     release = Release(
         environment=environment,

@@ -1,7 +1,8 @@
 """Taking away from the store what nothing needs any more.
 
-Kept of each environment is everything from one release on: the oldest of the one that its pointer names, its last 50, and
-the one that was live 30 days ago. Also kept is every object that was written within 30 days, and of each entry the newest
+Kept of each environment is everything from one release on: the oldest of the one that its pointer names, its last 50, the one
+that was live 30 days ago, and those that running processes say they serve: one that looks single entries up and cannot go on to
+a later release still reads the items of its own. Also kept is every object that was written within 30 days, and of each entry the newest
 item at or below the oldest kept release. Texts of prompts are shared, so one is kept if any environment needs it.
 
 A worker may be anywhere in an export while this runs. What it exports was committed before, so it is among the last
@@ -15,19 +16,21 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Engine, func, or_, select
+from sqlalchemy import CompoundSelect, Engine, Select, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit import services as audit
 from controlplane.db import now, transaction
 from controlplane.errors import Conflict
+from controlplane.fleet.standing import oldest_served
+from controlplane.prompts.models import PromptVersion
 from controlplane.registry.models import Environment
 from controlplane.releases.catching_up import stranger
 from controlplane.releases.history import latest_release
-from controlplane.releases.models import Release, ReleaseEntry
+from controlplane.releases.models import ImportedText, Release, ReleaseEntry
 from controlplane.releases.saved import hashes_named
 from controlplane.runtime.lookup.cards import PREFIX
 from controlplane.runtime.stores import PrunableStore, StoredEntry, StoredObject
@@ -115,7 +118,8 @@ class _Work:
 
     def environment(self, code: str) -> None:
         oldest, _ = self.oldest_kept(code)
-        old = [found for found in self.store.list_snapshots(code) if found.written_at < self.cutoff]
+        made = select(Release.snapshot_sha256).where(Release.environment == code)
+        old = self.old(self.store.list_snapshots(code), made)
         deleted = self.delete(
             old, [code], self.snapshots_needed, lambda names: self.store.delete_snapshots(code, names)
         )
@@ -131,10 +135,20 @@ class _Work:
         )
 
     def texts(self) -> None:
-        old = [found for found in self.store.list_prompts() if found.written_at < self.cutoff]
+        old = self.old(
+            self.store.list_prompts(), union(select(PromptVersion.sha256), select(ImportedText.sha256))
+        )
         deleted = self.delete(old, self.codes, self.texts_needed, self.store.delete_prompts)
         self.pruned.texts += len(deleted)
         self.tell("all environments", _count(len(deleted), "template text"))
+
+    def old(
+        self, found: Iterable[StoredObject], made: Select[Any] | CompoundSelect[Any]
+    ) -> list[StoredObject]:
+        """Return what was written before all that is kept, of what this database has made."""
+        with transaction(self.engine) as session:
+            names: set[str] = set(session.scalars(made))
+        return [each for each in found if each.written_at < self.cutoff and each.sha256 in names]
 
     def tell(self, where: str, what: str) -> None:
         verb = "would delete" if self.dry_run else "deleted"
@@ -210,7 +224,8 @@ class _Work:
         strange = stranger(session, pointer, latest_release(session, code))
         if strange is not None:
             raise Conflict(f"{code} is not pruned. {strange}")
-        return min(pointer.release, oldest_named(session, code, self.cutoff)), {pointer.sha256}
+        served = oldest_served(session, code) or pointer.release
+        return min(pointer.release, served, oldest_named(session, code, self.cutoff)), {pointer.sha256}
 
 
 def oldest_named(session: Session, environment: str, cutoff: dt.datetime) -> int:

@@ -77,7 +77,10 @@ def look(engine: Engine, store: ReleaseStore, environment: str, *, verifier: Ver
         strange = stranger(session, pointer, latest)
         known = session.get(Release, (environment, pointer.release))
         same = known is not None and known.snapshot_sha256 == pointer.sha256
-        wanted = expected(session, environment, pointer.release) if same else None
+        try:
+            wanted = expected(session, environment, pointer.release) if same else None
+        except ValueError as problem:  # the database is not what it was: nothing can be compared with it
+            return [f"this database: {problem}"]
     if strange is not None or latest is None:
         return [str(strange)]
     late = [f"the store is at release {pointer.release}, and release {latest.number} is to be live"]

@@ -17,6 +17,7 @@ from controlplane.releases.saved import live_entries
 from controlplane.releases.store_check import look
 from controlplane.runtime import Client
 from controlplane.runtime.signing import Verifier
+from controlplane.runtime.stores import Pointer
 from controlplane.runtime.stores.memory import MemoryStore
 from tests.conftest import Databases
 from tests.releases.changing import (
@@ -176,6 +177,13 @@ def test_it_is_refused_without_need_a_reason_or_the_role(engine: Engine, store: 
     reconcile(engine, own, "production")
     with pytest.raises(Conflict, match="own history"):
         caught_up(engine, own)
+
+
+def test_a_number_that_nobody_can_go_above_is_refused_with_what_to_do(engine: Engine) -> None:
+    store = MemoryStore()
+    store.move_pointer(Pointer(environment="production", release=2**31 - 1, sha256="a" * 64, size=1))
+    with pytest.raises(Refused, match="Take the pointer away"):
+        caught_up(engine, store)
 
 
 def test_asked_for_twice_before_the_worker_came_it_makes_one_release(

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
 from controlplane.errors import Conflict
+from controlplane.fleet.observing import observe
 from controlplane.releases import history, prune, services
 from controlplane.releases.export import Outcome, reconcile
 from controlplane.releases.models import Release
@@ -19,6 +20,7 @@ from controlplane.runtime import canonical
 from controlplane.runtime.signing import Verifier
 from controlplane.runtime.stores import StoredEntry
 from controlplane.runtime.stores.memory import MemoryStore
+from tests.fleet.test_heartbeats import document
 from tests.releases.changing import (
     GATE,
     PREMIUM,
@@ -180,6 +182,23 @@ def test_what_the_pointer_names_stays_however_far_behind_it_is(engine: Engine, s
     assert look(engine, store, "production", verifier=Verifier()) == []
 
 
+def test_what_a_running_process_still_serves_stays(engine: Engine, store: MemoryStore) -> None:
+    """It looks single entries up, and has refused every release since: its own are read to this day."""
+    published(engine, 1)
+    export(engine, store)
+    told = document(release=1, sha256="a" * 64)
+    store.write_heartbeat("production", "slow:1:a", told, seconds=60)
+    observe(engine, store, "production")
+    published(engine, 60)
+    export(engine, store)
+
+    assert pruned(engine, store).nothing
+
+    store.write_heartbeat("production", "slow:1:a", told, seconds=0)
+    observe(engine, store, "production", clock=lambda: now() + dt.timedelta(seconds=11))
+    assert pruned(engine, store).snapshots == 2
+
+
 def test_a_text_is_shared_and_stays_while_any_environment_needs_it(
     engine: Engine, store: MemoryStore
 ) -> None:
@@ -280,6 +299,20 @@ def test_publishers_wait_while_objects_are_deleted(engine: Engine, store: Memory
     pruned(engine, watching)
 
     assert waited == [True]
+
+
+def test_what_this_database_never_made_is_left_alone(engine: Engine, store: MemoryStore) -> None:
+    """Another control plane was given the same bucket, and has an environment of the same name."""
+    published(engine, 60)
+    export(engine, store)
+    theirs, text = release_bytes(), "A text of theirs."
+    store.write_snapshot("production", canonical.digest(theirs), theirs)
+    store.write_prompt(canonical.digest(text.encode()), text)
+
+    assert pruned(engine, store).snapshots == 1
+
+    assert canonical.digest(theirs) in snapshots(store)
+    assert store.read_prompt(canonical.digest(text.encode())) == text
 
 
 def test_a_store_with_another_history_is_not_touched(engine: Engine, store: MemoryStore) -> None:

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text, update
 from sqlalchemy.orm import Session
 
 from controlplane.releases import store_check
 from controlplane.releases.export import Outcome, reconcile, write_again
+from controlplane.releases.models import ReleaseEntry
 from controlplane.releases.store_check import look
 from controlplane.runtime.errors import StoreUnavailable
 from controlplane.runtime.lookup.cards import SHARED
@@ -215,3 +216,18 @@ def test_a_store_that_does_not_answer_is_not_one_that_lost_something(
         reconcile(engine, faulty, "production", thorough=True)
 
     assert not any(written.startswith("write") for written in faulty.calls)
+
+
+def test_a_database_that_was_changed_behind_its_back_is_told_of(engine: Engine, store: MemoryStore) -> None:
+    with Session(engine) as session:
+        session.execute(text("ALTER TABLE release_entries DISABLE TRIGGER USER"))
+        session.execute(
+            update(ReleaseEntry)
+            .where(ReleaseEntry.environment == "production", ReleaseEntry.key == GATE)
+            .values(document="{}")
+        )
+        session.commit()
+
+    (told,) = look(engine, store, "production", verifier=NO_KEYS)
+
+    assert told.startswith("this database: release 1 of production has the digest ")

@@ -187,6 +187,31 @@ def test_the_program_exports_survives_a_lost_connection_and_an_emptied_store_and
         assert worker.wait(10) == 0
 
 
+WAITS_IN_A_THREAD = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from controlplane.worker import end_when_told
+end_when_told()
+with ThreadPoolExecutor(1) as pool:
+    waiting = pool.submit(time.sleep, 60)
+    print("ready", flush=True)
+    waiting.result()
+"""
+
+
+def test_it_ends_when_told_although_a_thread_waits_for_the_store() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS_IN_A_THREAD], stdout=subprocess.PIPE, text=True
+    ) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "ready\n"
+        waiting.send_signal(signal.SIGTERM)
+        try:
+            assert waiting.wait(20) == 0
+        finally:
+            waiting.kill()
+
+
 def test_the_program_says_in_one_line_what_it_lacks() -> None:
     environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
 
