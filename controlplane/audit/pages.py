@@ -99,12 +99,13 @@ def initials(name: str) -> str:
 
 
 def field_changes(before: Json | None, after: Json | None) -> list[FieldChange]:
-    """Every field that differs between the two, by its path."""
+    """Every field that differs between the two, by its path; a template's digest and size follow from its version."""
     old, new = _flat(before or {}), _flat(after or {})
     return [
         FieldChange("", path, _spell(old.get(path)), _spell(new.get(path)))
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
+        and not (path.startswith("prompt/") and path.endswith((".sha256", ".size")))
     ]
 
 

@@ -35,6 +35,21 @@ def open_reviews(session: Session, *, limit: int = 50) -> Sequence[Reviewed]:
     return [Reviewed(event, review) for event, review in session.execute(query)]
 
 
+def open_for(session: Session, environment: str, *, actor: Actor, limit: int) -> Sequence[Reviewed]:
+    """Return the emergencies of an environment that this person may answer for, the oldest first."""
+    if actor.kind != "person" or not actor.role.includes(Role.PUBLISHER):
+        return []
+    query = (
+        select(AuditEvent, EmergencyReview)
+        .join(EmergencyReview, EmergencyReview.event_id == AuditEvent.id)
+        .where(EmergencyReview.state == "open", EmergencyReview.actor_id != actor.id)
+        .where(AuditEvent.environment == environment)
+        .order_by(AuditEvent.sequence)
+        .limit(limit)
+    )
+    return [Reviewed(event, review) for event, review in session.execute(query)]
+
+
 def open_count(session: Session) -> int:
     """Return how many emergencies nobody has looked at yet."""
     query = select(func.count()).select_from(EmergencyReview).where(EmergencyReview.state == "open")

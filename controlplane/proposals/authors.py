@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import func, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from controlplane.audit.models import AuditEvent
 from controlplane.configurations.models import Configuration, ConfigurationVersion
@@ -78,9 +78,8 @@ def _is_new(number: int, live: set[int], proposed: set[int]) -> bool:
 
 
 def _of_prompts(session: Session, included: Sequence[Included]) -> Names:
-    wanted = _of_kind(included, "prompt")
-    pinned = _pinned(included)
-    if not wanted and not pinned:
+    hashes, numbers = _new_texts(included), _numbers(included)
+    if not hashes and not numbers:
         return {}
     query = (
         select(
@@ -90,35 +89,55 @@ def _of_prompts(session: Session, included: Sequence[Included]) -> Names:
             PromptVersion.author_id,
             PromptVersion.author_name,
         )
-        .where(PromptVersion.prompt_code.in_(wanted) | PromptVersion.sha256.in_(pinned))
+        .where(PromptVersion.prompt_code.in_(numbers) | PromptVersion.sha256.in_(hashes))
         .order_by(PromptVersion.created_at, PromptVersion.id)
     )
-    found: Names = {}
-    for code, number, sha256, author_id, name in session.execute(query):
-        entry = wanted.get(code)
-        if sha256 in pinned or (
-            entry is not None and _is_new(number, _number(entry.before), _number(entry.after))
-        ):
-            found[author_id] = name
-    return found
-
-
-def _number(document: Document | None) -> set[int]:
-    return set() if document is None else {document["version"]}
-
-
-def _pinned(included: Sequence[Included]) -> set[str]:
-    """Return the hashes of the prompt texts that configurations pin and that they did not pin before."""
+    nothing: tuple[set[int], set[int]] = (set(), set())
     return {
-        sha256
-        for each in _of_kind(included, "configuration").values()
-        for sha256 in _pins(each.after) - _pins(each.before)
+        author_id: name
+        for code, number, sha256, author_id, name in session.execute(query)
+        if sha256 in hashes or _is_new(number, *numbers.get(code, nothing))
     }
 
 
-def _pins(document: Document | None) -> set[str]:
-    prompts: list[dict[str, Any]] = [variant["prompt"] for variant in (document or {}).get("variants", ())]
-    return {prompt["sha256"] for prompt in prompts if prompt.get("sha256")}
+def _new_texts(included: Sequence[Included]) -> set[str]:
+    """Return the hashes of the texts that entries name and did not name before: what a bundle brings has numbers of its own."""
+    return {
+        prompt["sha256"]
+        for each in included
+        for prompt in _prompts(each.key, each.after)
+        if prompt.get("sha256") and prompt not in _prompts(each.key, each.before)
+    }
+
+
+def _numbers(included: Sequence[Included]) -> dict[str, tuple[set[int], set[int]]]:
+    """Return for each template whose version changes the versions before and after; for a pin only if it was one before."""
+    found: dict[str, tuple[set[int], set[int]]] = {}
+    for each in included:
+        sides = [_versions(each.key, document) for document in (each.before, each.after)]
+        for code, proposed in sides[1].items():
+            if each.key.startswith("prompt/") or code in sides[0]:
+                live, wanted = found.setdefault(code, (set(), set()))
+                live |= sides[0].get(code, set())
+                wanted |= proposed
+    return found
+
+
+def _versions(key: str, document: Document | None) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for prompt in _prompts(key, document):
+        if "version" in prompt:
+            found.setdefault(prompt["code"], set()).add(prompt["version"])
+    return found
+
+
+def _prompts(key: str, document: Document | None) -> list[dict[str, Any]]:
+    """Return which texts an entry names, as variants do: code, version and hash."""
+    if document is None:
+        return []
+    if key.startswith("prompt/"):
+        return [{"code": key.partition("/")[2], **{name: document[name] for name in ("version", "sha256")}}]
+    return [variant["prompt"] for variant in document.get("variants", ())]
 
 
 def _from_the_audit(session: Session, environment: str, included: Sequence[Included]) -> Names:
@@ -159,16 +178,21 @@ def _told_of(entry: Included) -> tuple[tuple[str, str], str] | None:
 
 
 def _live_since(session: Session, environment: str, keys: Sequence[str]) -> dict[str, dt.datetime]:
+    """Return when what is live was first made live: what was saved since and taken back by a release is not part of it."""
+    live = aliased(ReleaseEntry)
     query = (
-        select(ReleaseEntry.key, Release.created_at)
+        select(live.key, func.min(Release.created_at))
+        .join(
+            ReleaseEntry,
+            (ReleaseEntry.environment == live.environment)
+            & (ReleaseEntry.key == live.key)
+            & (ReleaseEntry.digest == live.digest),
+        )
         .join(
             Release,
             (Release.environment == ReleaseEntry.environment) & (Release.number == ReleaseEntry.valid_from),
         )
-        .where(
-            ReleaseEntry.environment == environment,
-            ReleaseEntry.key.in_(keys),
-            ReleaseEntry.valid_to.is_(None),
-        )
+        .where(live.environment == environment, live.key.in_(keys), live.valid_to.is_(None))
+        .group_by(live.key)
     )
     return dict(session.execute(query).all())

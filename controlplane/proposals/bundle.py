@@ -7,7 +7,7 @@ publishing, and nothing of it is kept beyond a day unless it becomes part of a p
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
@@ -25,7 +25,7 @@ from controlplane.releases.compose import Document
 from controlplane.releases.models import ImportedText
 from controlplane.releases.saved import body_hashes
 from controlplane.runtime.acceptance import check_bytes, check_pointer
-from controlplane.runtime.disk import from_bytes
+from controlplane.runtime.disk import Copy, from_bytes
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.stores.base import Pointer
@@ -55,7 +55,7 @@ def read(data: bytes) -> Bundle:
     """Return what a file holds; raises `Refused` with what is wrong with it, beside the field "bundle"."""
     if len(data) > MOST_BYTES:
         raise _refused(f"This file has {len(data):,} bytes; {MOST_BYTES:,} are the most.")
-    copy = from_bytes(data, age_seconds=0)
+    copy = _copy_in(data)
     if copy is None:
         raise _refused("This is not a bundle. Make one with: ./run cli bundle ENVIRONMENT > FILE")
     pointer = copy.pointer
@@ -68,6 +68,8 @@ def read(data: bytes) -> Bundle:
         documents, texts = snapshot.documents(), snapshot.bodies()
     except ControlPlaneRuntimeError as problem:
         raise _refused(f"This bundle is damaged or of another version: {problem}.") from None
+    if _holds_zero([pointer.published_at, documents]):
+        raise _refused("This bundle has a zero byte in it, which cannot be kept here.")
     problems = validate_raws(snapshot.raws, texts)
     if problems:
         raise _refused(_told(problems))
@@ -114,6 +116,25 @@ def keep_texts(session: Session, texts: Mapping[str, str], proposed: Mapping[str
     if named:
         rows = [{"sha256": each, "body": texts[each], "imported_at": now()} for each in sorted(named)]
         session.execute(insert(ImportedText).on_conflict_do_nothing(), rows)
+
+
+def _copy_in(data: bytes) -> Copy | None:
+    try:
+        return from_bytes(data, age_seconds=0)
+    except RecursionError:  # a first line that is nested without end
+        return None
+
+
+def _holds_zero(value: Any) -> bool:
+    """Say whether a text in this value has a zero byte: Postgres takes none, not even in what only tells of it."""
+    match value:
+        case str():
+            return "\x00" in value
+        case list():
+            return any(map(_holds_zero, value))
+        case Mapping():
+            return any(_holds_zero(name) or _holds_zero(each) for name, each in value.items())
+    return False
 
 
 def _other_texts(session: Session, bundle: Bundle) -> dict[str, str]:

@@ -6,6 +6,7 @@ Sources are named in addresses: "saved", "release:12", "environment:staging", "r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -16,17 +17,20 @@ from controlplane.proposals import bundle, decisions, reviewing, services, sourc
 from controlplane.proposals.decisions import Sent
 from controlplane.proposals.models import Proposal
 from controlplane.proposals.references import missing
-from controlplane.proposals.saving import text_as_version, with_a_version
+from controlplane.proposals.saving import hold_what_may_be_saved, text_as_version, with_a_version
 from controlplane.proposals.sources import REVERTING, Offer, Offered
 from controlplane.registry.models import Environment
 from controlplane.releases import words
-from controlplane.releases.authority import to_undo
+from controlplane.releases.authority import EMERGENCY, to_undo
 from controlplane.releases.compose import Document
 from controlplane.releases.diff import diff, same
 from controlplane.releases.models import Release
-from controlplane.releases.saved import live_entries
+from controlplane.releases.saved import bodies_by_hash, live_entries
 from controlplane.releases.services import lock_environment, publish_entries
 from controlplane.rollouts.services import settle_published
+from controlplane.runtime.profile import normalise
+
+_NEW_TEXT: Final = "Nobody has agreed to this text: take one of the others back at once, and propose yours."
 
 
 @dataclass(frozen=True)
@@ -131,13 +135,16 @@ def revert_now(
 ) -> Release:
     """Take back what was ticked without asking anybody: an emergency, where the rules ask for more.
 
-    Raises `Refused` for a source that takes nothing back, and as `propose` and `releases.services.publish_entries` do.
+    Raises `Refused` for a source that takes nothing back, `TextRefused` for a text that somebody wrote anew where it goes
+    around the rules, and as `propose` and `releases.services.publish_entries` do.
     """
     actor.require(Role.ON_CALL)
     row = lock_environment(session, environment)
     source = source_at(session, row, address, actor=actor)
     if source.reverts is None:
         raise Refused({"": "Only what takes something back may go live without anybody's agreement."})
+    if to_undo(row, actor) is EMERGENCY:
+        _refuse_new_texts(session, source, ticked)
     documents = _documents(session, source, ticked, reason=reason, actor=actor)
     live = {
         key: each.before for key in documents if (each := source.offer.entry(key)) and each.before is not None
@@ -152,10 +159,23 @@ def revert_now(
         action="release.reverted",
         sentence=f"took release {source.reverts} of {environment} back: {words.release_sentence(changes)}",
         source_name=source.offer.source,
-        authority=to_undo(row, actor),
+        authority=EMERGENCY,
     )
     settle_published(session, release)
     return release
+
+
+def _refuse_new_texts(session: Session, source: Source, ticked: Ticked) -> None:
+    """Raise `TextRefused` for a text of one's own that is not just both changes put together, as the page began it."""
+    for key in ticked.keys:
+        entry, sent = source.offer.entry(key), ticked.sent.get(key)
+        body = decisions.own_text(sent) if sent else None
+        if entry is None or entry.merged is None or body is None or decisions.text_problem(body):
+            continue
+        sides = (entry.merged.base, entry.merged.theirs, entry.merged.ours)
+        bodies = bodies_by_hash(session, [side["sha256"] for side in sides if side is not None])
+        if normalise(body) != decisions.both_texts(key, entry.merged, bodies):
+            raise TextRefused(key, _NEW_TEXT)
 
 
 def sent_choices(source: Source, form: Mapping[str, Sequence[str]]) -> dict[str, Sent]:
@@ -178,6 +198,9 @@ def _documents(
             f"Changed since you opened this page: {_names(moved)}. Nothing was done; look at what is shown now."
         )
     why = reason if len(reason.strip()) > 2 else source.title
+    hold_what_may_be_saved(
+        session, {key: each.merged for key, each in chosen.items() if each and each.merged}
+    )
     return {
         key: _document(session, each, ticked.sent.get(key, Sent({}, None)), reason=why, actor=actor)
         for key, each in chosen.items()

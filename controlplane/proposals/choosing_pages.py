@@ -17,7 +17,7 @@ from controlplane.proposals.sources import REVERTING, Offer, Offered
 from controlplane.proposals.states import State
 from controlplane.registry.models import Environment
 from controlplane.releases import words
-from controlplane.releases.authority import approvals_needed, to_undo
+from controlplane.releases.authority import EMERGENCY, approvals_needed
 from controlplane.releases.compose import Document
 from controlplane.releases.diff import EntryChange, diff, same
 from controlplane.releases.models import Release
@@ -39,7 +39,10 @@ class OfferedView:
 
 @dataclass(frozen=True)
 class ChoosingPage:
-    """Entries to choose from. `direct` says that taking back at once is open to this person, `emergency` that it is one."""
+    """Entries to choose from; `protected` says that a reason is asked for.
+
+    `direct` says that taking back at once is open to this person, `emergency` that it is one.
+    """
 
     source: Source
     entries: list[OfferedView]
@@ -96,13 +99,15 @@ def choosing_page(
     bodies = _bodies(session, source.offer)
     entries = [_offered(each, _with_text(views[each.key], each, bodies), sent, bodies) for each in offered]
     rule = approvals_needed(environment) if environment.approvals else ""
+    direct = source.reverts is not None and actor.role.includes(Role.ON_CALL)
+    emergency = EMERGENCY.is_emergency_in(environment)
     return ChoosingPage(
         source=source,
         entries=entries,
-        protected=environment.protected,
+        protected=environment.protected or (direct and emergency),
         rule=rule,
-        direct=source.reverts is not None and actor.role.includes(Role.ON_CALL),
-        emergency=to_undo(environment, actor).is_emergency_in(environment),
+        direct=direct,
+        emergency=emergency,
     )
 
 
@@ -117,6 +122,25 @@ def deciding_page(session: Session, proposal: Proposal, raw: Mapping[str, Sequen
             words.entry_name(each.key) for each in included_in(session, proposal) if each.key not in moved
         ],
     )
+
+
+def forgotten_texts(offered: Iterable[Decision], raw: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return what to say beside texts that somebody worked on although another side is chosen, by name of the field.
+
+    `offered` are the decisions as they were before anybody typed. A field that was emptied is no work to be lost.
+    """
+    said = "You changed this text, but it is not what is chosen above. Choose it there, or empty this field."
+    return {
+        each.text.name: said
+        for each in offered
+        if each.text is not None
+        and raw.get(each.name, [each.chosen])[0] != decisions.OWN
+        and _lines(raw.get(each.text.name, [""])[0]) not in ([], _lines(each.text.body))
+    }
+
+
+def _lines(text: str) -> list[str]:
+    return text.strip().splitlines()
 
 
 def _decided(session: Session, conflict: EntryConflict, raw: Mapping[str, Sequence[str]]) -> DecidedView:

@@ -14,7 +14,12 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.proposals import bundle, choosing, conflicts
 from controlplane.proposals.choosing import Lacking, Source, Ticked
 from controlplane.proposals.choosing_inputs import ChoosingInput, DecidingInput
-from controlplane.proposals.choosing_pages import ChoosingPage, choosing_page, deciding_page
+from controlplane.proposals.choosing_pages import (
+    ChoosingPage,
+    choosing_page,
+    deciding_page,
+    forgotten_texts,
+)
 from controlplane.proposals.decisions import Decision, sent_of
 from controlplane.proposals.services import get_proposal
 from controlplane.registry.models import Environment
@@ -54,6 +59,8 @@ def create(environment: str) -> ResponseReturnValue:
     """Propose what is ticked, or take it back at once."""
     source = _source(environment, request.args.get("source", ""))
     form = _sent(ChoosingInput, shown={"entries", "reason"})
+    offered = _choosing_page(environment, source, {})
+    form = _without_forgetting(form, [each for entry in offered.entries for each in entry.decisions])
     status, conflict = 422, None
     if form.value is not None:
         try:
@@ -159,10 +166,13 @@ def conflict(environment: str, number: int) -> str:
 @requires(Role.EDITOR)
 def decide(environment: str, number: int) -> ResponseReturnValue:
     """Put what was decided into the proposal; it is looked at again."""
-    form = _sent(DecidingInput)
+    session, proposal = db_session(), get_proposal(db_session(), environment, number)
+    offered = deciding_page(session, proposal, {})
+    form = _without_forgetting(
+        _sent(DecidingInput), [each for entry in offered.entries for each in entry.decisions]
+    )
     status, faster = 422, None
     if form.value is not None:
-        session, proposal = db_session(), get_proposal(db_session(), environment, number)
         found = conflicts.conflicts_of(session, proposal)
         try:
             conflicts.decide(
@@ -204,6 +214,12 @@ def _sent(model: type[BaseModel], *, shown: Set[str] = frozenset()) -> Form:
     return replace(
         form, errors={"": whole} | {name: form.errors[name] for name in form.errors if name in shown}
     )
+
+
+def _without_forgetting(form: Form, offered: list[Decision]) -> Form:
+    """The form, refused when it holds a text that somebody worked on and that would go unused."""
+    forgotten = forgotten_texts(offered, form.raw)
+    return form.refused(Refused(forgotten)) if forgotten else form
 
 
 def _with_texts(form: Form, asked: list[Decision]) -> Form:

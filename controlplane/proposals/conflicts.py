@@ -14,7 +14,7 @@ from controlplane.proposals.content import included_in, live_of, moved_of
 from controlplane.proposals.decisions import Sent
 from controlplane.proposals.merge import Merged, merge, resolve
 from controlplane.proposals.models import Proposal
-from controlplane.proposals.saving import with_a_version
+from controlplane.proposals.saving import hold_what_may_be_saved, with_a_version
 from controlplane.proposals.steps import hold
 from controlplane.releases import words
 from controlplane.releases.compose import Document
@@ -80,6 +80,7 @@ def decide(
         raise Conflict(
             f"Changed again since you opened this page: {', '.join(again)}. Nothing was done; what you chose is still here."
         )
+    hold_what_may_be_saved(session, {each.key: each.merged for each in conflicts})
     reason = f"Put together for proposal {number} of {environment}: {proposal.reason}"
     entries: dict[str, Document | None] = {each.key: each.after for each in included_in(session, proposal)}
     for each in conflicts:

@@ -106,6 +106,12 @@ def text_problem(body: str) -> str | None:
     )
 
 
+def both_texts(key: str, merged: Merged, bodies: Mapping[str, str]) -> str | None:
+    """Return both changes of a text in one, as a text of one's own begins; None where it is no text that both changed."""
+    sides = next(filter(None, (_sides(key, each, bodies) for each in asked(key, merged))), None)
+    return None if sides is None else _together(*sides)
+
+
 def decisions(
     key: str,
     merged: Merged,
@@ -156,15 +162,11 @@ def taken(key: str, merged: Merged) -> list[Taken]:
 
 
 def _text(key: str, conflict: FieldConflict, sent: Sent, bodies: Mapping[str, str]) -> TextDecision | None:
-    if not key.startswith("prompt/") or conflict.path != "version":
+    sides = _sides(key, conflict, bodies)
+    if sides is None:
         return None
-    base, theirs, ours = (
-        bodies.get((value or {}).get("sha256", ""))
-        for value in (conflict.base, conflict.theirs, conflict.ours)
-    )
-    if base is None or theirs is None or ours is None:
-        return None
-    both = texts.marked(base, ours, theirs, mine_name="yours", theirs_name="theirs")
+    base, theirs, ours = sides
+    both = _together(base, theirs, ours)
     body = both if sent.body is None else sent.body
     return TextDecision(
         text_name(key),
@@ -173,6 +175,21 @@ def _text(key: str, conflict: FieldConflict, sent: Sent, bodies: Mapping[str, st
         their_lines=textdiff.lines(base, theirs),
         our_lines=textdiff.lines(base, ours),
     )
+
+
+def _sides(key: str, conflict: FieldConflict, bodies: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Return the text before, theirs and ours, where the conflict is one of texts and all of them are known."""
+    if not key.startswith("prompt/") or conflict.path != "version":
+        return None
+    base, theirs, ours = (
+        bodies.get((value or {}).get("sha256", ""))
+        for value in (conflict.base, conflict.theirs, conflict.ours)
+    )
+    return None if base is None or theirs is None or ours is None else (base, theirs, ours)
+
+
+def _together(base: str, theirs: str, ours: str) -> str:
+    return texts.marked(base, ours, theirs, mine_name="yours", theirs_name="theirs")
 
 
 def _as_entries(key: str, document: Document | None) -> dict[str, Document]:

@@ -91,6 +91,14 @@ def index(
     )
 
 
+def needing(session: Session, environment: Environment, *, actor: Actor) -> list[Row]:
+    """Return the open proposals that wait for this person, the newest first."""
+    query = select(Proposal).where(Proposal.environment == environment.code, Proposal.state.in_(OPEN))
+    going = session.scalars(query.order_by(Proposal.number.desc()).limit(_MOST_OPEN)).all()
+    sections = _sections(going, environment, _participants(session, environment, going), actor)
+    return next((section.rows for section in sections if section.name == "you"), [])
+
+
 def counts(session: Session, environment: str) -> dict[str, int]:
     """Return how many proposals are in each state; states without any are left out."""
     query = (
@@ -121,30 +129,39 @@ def _participants(session: Session, environment: Environment, proposals: Sequenc
 def _sections(
     going: Sequence[Proposal], environment: Environment, people: Participants, actor: Actor
 ) -> list[Section]:
-    reviewer = actor.role.includes(Role(environment.publish_role))
     parted: dict[str, list[Row]] = defaultdict(list)
     for each in going:
-        mine = reviewer and _may_agree(each, environment, people.get(each.number, ()), actor)
-        parted[_section_of(each, mine=mine, reviewer=reviewer)].append(_row(each, environment, people))
+        participants = people.get(each.number, ())
+        name = "open"
+        if each.state == State.SCHEDULED:
+            name = "scheduled"
+        elif _waits_for(each, environment, participants, actor):
+            name = "you"
+        parted[name].append(_row(each, environment, people))
     return [
         Section(name, title, lead, parted[name]) for name, (title, lead) in _SECTIONS.items() if parted[name]
     ]
 
 
 _SECTIONS: Final = {
-    "you": ("Needs you", "You may agree to these, or publish them."),
+    "you": ("Needs you", "Yours to agree to, to publish, or to put right."),
     "scheduled": ("Scheduled", "They go live by themselves, if nothing they change was changed meanwhile."),
     "open": ("Open", "Being written, with somebody else, or to be looked at again."),
 }
 
 
-def _section_of(proposal: Proposal, *, mine: bool, reviewer: bool) -> str:
+def _waits_for(
+    proposal: Proposal, environment: Environment, participants: Sequence[ProposalParticipant], actor: Actor
+) -> bool:
+    """Whether it is this person's turn: to agree or to publish, or to mend what they wrote."""
     state = State(proposal.state)
-    if state is State.SCHEDULED:
-        return "scheduled"
-    if (state is State.IN_REVIEW and mine) or (state is State.APPROVED and reviewer):
-        return "you"
-    return "open"
+    if state in {State.REJECTED, State.CONFLICTED}:
+        return any(each.person_id == actor.id and each.contributed for each in participants)
+    if not actor.role.includes(Role(environment.publish_role)):
+        return False
+    return state is State.APPROVED or (
+        state is State.IN_REVIEW and _may_agree(proposal, environment, participants, actor)
+    )
 
 
 def _may_agree(

@@ -3,22 +3,25 @@
 So a release never names a version that holds something else, and what is saved includes what is live.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
+from controlplane.configurations import inputs
 from controlplane.configurations import services as configurations
-from controlplane.configurations.documents import settings_of
-from controlplane.configurations.inputs import ConfigurationInput
+from controlplane.configurations.documents import place_of, settings_of
 from controlplane.configurations.models import Configuration, ConfigurationVersion
 from controlplane.configurations.places import Place
-from controlplane.errors import NotFound
+from controlplane.errors import NotFound, Refused
 from controlplane.prompts import services as prompts
 from controlplane.prompts.documents import digest, entry_document
 from controlplane.prompts.models import Prompt, PromptVersion
+from controlplane.proposals.merge import Merged
+from controlplane.proposals.references import references
+from controlplane.registry.models import Model
 from controlplane.releases.compose import Document
 from controlplane.releases.diff import same
 from controlplane.runtime.profile import normalise
@@ -27,13 +30,45 @@ _ONLY_LIVE: Final = frozenset({"version", "ranges"})
 _REASON_LIMIT: Final = 500
 
 
+def hold_what_may_be_saved(session: Session, entries: Mapping[str, Merged]) -> None:
+    """Hold the rows that saving versions of these entries needs, before the first of them is saved.
+
+    The event of the first version takes the end of the audit chain. Whoever saves one of the others meanwhile has its row
+    and waits for that end, so nothing may be waited for from then on. The order is that of `configurations.save_version`,
+    which does the same for one alone.
+    """
+    moved = {key: each for key, each in entries.items() if not same(each.base, each.theirs)}
+    if len(moved) < 2:
+        return
+    documents = [(key, side) for key, each in moved.items() for side in (each.theirs, each.ours)]
+    named = {*moved, *(key for each in documents for key in references(*each))}
+    codes = {kind: _codes(named, kind) for kind in ("model", "prompt")}
+    interactions = {code.partition("/")[0] for code in _codes(moved, "configuration")}
+    for query in (
+        select(Configuration.id)
+        .where(Configuration.interaction.in_(interactions))
+        .order_by(Configuration.id)
+        .with_for_update(),
+        select(Model.code)
+        .where(Model.code.in_(codes["model"]))
+        .order_by(Model.code)
+        .with_for_update(read=True, key_share=True),
+        select(Prompt.code).where(Prompt.code.in_(codes["prompt"])).order_by(Prompt.code).with_for_update(),
+    ):
+        session.execute(query).all()
+
+
+def _codes(keys: Iterable[str], kind: str) -> set[str]:
+    return {key.partition("/")[2] for key in keys if key.startswith(f"{kind}/")}
+
+
 def with_a_version(
     session: Session, key: str, document: Document | None, *, reason: str, actor: Actor
 ) -> Document | None:
     """Return a document that was put together with the number of a version that holds the same; one is saved if there is none.
 
     That is for a configuration with one variant. Any other document is returned as it is: its parts have their versions.
-    Raises what `configurations.services.save_version` does.
+    Raises `Refused` where two changes that were sound do not go together.
     """
     variants = (document or {}).get("variants")
     if document is None or not isinstance(variants, list) or len(variants) != 1:
@@ -95,14 +130,28 @@ def _save(
 ) -> ConfigurationVersion:
     settings = _settings(variant)
     reference = settings.pop("prompt")
-    values = ConfigurationInput(
-        **settings, prompt=reference["code"], prompt_version=reference.get("version"), reason=_kept(reason)
+    read = inputs.read(
+        {
+            **settings,
+            "prompt": reference["code"],
+            "prompt_version": reference.get("version"),
+            "reason": _kept(reason),
+        }
     )
     newest = select(ConfigurationVersion.number).where(
         ConfigurationVersion.configuration_id == configuration.id
     )
     base = session.scalars(newest.order_by(ConfigurationVersion.number.desc()).limit(1)).one()
-    return configurations.save_version(session, configuration, values, base_version=base, actor=actor)
+    try:
+        if read.values is None:
+            raise Refused(read.errors)
+        return configurations.save_version(
+            session, configuration, read.values, base_version=base, actor=actor
+        )
+    except Refused as refusal:
+        # Each change was sound by itself, and the page has no field of these settings to say it beside.
+        told = " ".join(refusal.errors.values())
+        raise Refused({"": f"{place_of(configuration).title} cannot have both changes: {told}"}) from None
 
 
 def _kept(reason: str) -> str:

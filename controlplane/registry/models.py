@@ -91,4 +91,4 @@ class Environment(Base):
     @property
     def is_guarded(self) -> bool:
         """Whether going live here has rules that an emergency goes around."""
-        return self.protected or self.approvals > 0
+        return self.protected or self.approvals > 0 or self.publish_role != "publisher"

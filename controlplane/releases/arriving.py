@@ -105,7 +105,12 @@ def _standing(
     label = f"{found.confirmed} of {_processes(found.total)} confirmed"
     later = f" {_processes(found.later)} already {_verb(found.later, 'serves', 'serve')} a later release."
     if found.is_complete:
-        return "live", label, f"Everybody who tells serves exactly this.{later if found.later else ''}", False
+        return (
+            "live",
+            label,
+            f"Every process that tells of itself serves exactly this.{later if found.later else ''}",
+            False,
+        )
     if watched:
         others = "take it up when they next look at the store" if at < certain_by else "should have it by now"
         return "rolling", label, f"The others {others}.", True

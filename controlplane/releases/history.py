@@ -12,12 +12,13 @@ from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.releases.saved import bodies_by_hash, hashes_named, live_entries, live_texts
 from controlplane.runtime import canonical, snapshot
 
-_LARGEST = 2**31 - 1  # what the column holds; a longer number in an address is no release
+LARGEST = 2**31 - 1
+"""What the column holds; a larger number in an address, or in a pointer, is no release."""
 
 
 def get_release(session: Session, environment: str, number: int) -> Release:
     """Return a release; raises `NotFound`."""
-    release = session.get(Release, (environment, number)) if number <= _LARGEST else None
+    release = session.get(Release, (environment, number)) if number <= LARGEST else None
     if release is None:
         raise NotFound("release", f"{number} of {environment}")
     return release
@@ -49,7 +50,7 @@ def list_releases(
     """Return releases, newest first; `before` continues a list under this number."""
     query = select(Release).where(Release.environment == environment)
     if before is not None:
-        query = query.where(Release.number < min(before, _LARGEST))
+        query = query.where(Release.number < min(before, LARGEST))
     return session.scalars(query.order_by(Release.number.desc()).limit(limit)).all()
 
 

@@ -226,10 +226,13 @@ def _publish(
     before = documents_of(live.content.texts, chosen)
     changes = diff(before, compose(before, source, chosen))
     after, unwritten = live.content.changed(session, changes)
-    reason = _checked(changes, after, live, unwritten, reason=reason, protected=counter.protected)
+    emergency = authority.is_emergency_in(counter)
+    reason = _checked(
+        changes, after, live, unwritten, reason=reason, protected=counter.protected or emergency
+    )
     release = _new_release(counter, after, summary=words.release_sentence(changes), source_name=source_name)
     release.reason, release.author_id, release.author_name = reason, actor.id, actor.name
-    release.proposal, release.emergency = authority.proposal, authority.is_emergency_in(counter)
+    release.proposal, release.emergency = authority.proposal, emergency
     session.add(release)
     session.flush()
     _move_entries(session, release, changes, after)
@@ -288,12 +291,12 @@ def _checked(
 
 
 def reason_problem(reason: str, *, protected: bool) -> str | None:
-    """Return what is wrong with a reason in this kind of environment, in words, or None."""
+    """Return what is wrong with a reason in this kind of environment, in words, or None; an emergency has one as well."""
     shortest, longest = REASON_LENGTH[0], REASON_LENGTH[-1]
     if len(reason) > longest:
         return f"The reason has {len(reason)} characters; {longest} is the most."
     if protected and len(reason) < shortest:
-        return f"Say why in {shortest} to {longest} characters: this environment is protected."
+        return f"Say why in {shortest} to {longest} characters: this environment asks for it."
     return None
 
 

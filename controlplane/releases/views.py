@@ -1,7 +1,7 @@
 """Releases in the browser: what is not yet live, publishing it, the releases, rolling back, comparing."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -42,6 +42,7 @@ STREAM_LOOKS = 150
 STREAM_PAUSE = 0.4
 
 ApprovalsOf = Callable[[Session, str, int], Sequence[Approval]]
+ProposedIn = Callable[[Session, str], Mapping[str, Sequence[int]]]
 
 
 # Not yet live
@@ -54,7 +55,7 @@ def unpublished(environment: str) -> str:
     page = pages.unpublished(db_session(), _environment(environment), entry_url)
     asked = set(request.args.getlist("entry"))
     ticked = [each.key for each in page.entries if (each.key in asked if asked else each.ticked)]
-    return _choosing_page("releases/unpublished.html", page, fill({"entries": ticked, "reason": None}))
+    return _unpublished_page(environment, page, fill({"entries": ticked, "reason": None}))
 
 
 @blueprint.post("/<environment>/unpublished")
@@ -87,7 +88,21 @@ def publish(environment: str) -> ResponseReturnValue:
 def unpublished_page(environment: str, form: Form, *, problems: list[str] | None = None) -> str:
     """The page again after something was refused; the session must have let go of what that held."""
     page = pages.unpublished(db_session(), _environment(environment), entry_url)
-    return _choosing_page("releases/unpublished.html", page, form, problems=problems)
+    return _unpublished_page(environment, page, form, problems=problems)
+
+
+def _unpublished_page(
+    environment: str, page: Choosing, form: Form, *, problems: list[str] | None = None
+) -> str:
+    """With the open proposals that hold some of it already: nobody shall propose a thing twice without knowing."""
+    proposed_in = cast("ProposedIn", current_app.config["PROPOSED_IN"])
+    return _choosing_page(
+        "releases/unpublished.html",
+        page,
+        form,
+        problems=problems,
+        proposed=proposed_in(db_session(), environment),
+    )
 
 
 # Releases

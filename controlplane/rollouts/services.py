@@ -108,7 +108,7 @@ def abort(
 ) -> Release:
     """Take the newer version out: everyone is back on the one before. Started again, it begins with the same people.
 
-    Nobody has to agree first: it takes away what is new, in an emergency, and is looked at afterwards where that is the rule.
+    Nobody has to agree first: it takes away what is new, in an emergency, and is looked at afterwards where there are rules.
     """
     actor.require(Role.ON_CALL)
     here = _locked(session, rollout, base)

@@ -139,6 +139,15 @@ CREATE CONSTRAINT TRIGGER releases_of_their_proposals AFTER INSERT ON releases
     FOR EACH ROW WHEN (NEW.proposal IS NOT NULL) EXECUTE FUNCTION release_is_of_its_proposal();
 """
 
+# A text that came in a file is as fixed as a saved version: releases name it by its hash.
+IMPORTED = """
+CREATE TRIGGER imported_texts_refuse_change BEFORE UPDATE OR DELETE ON imported_texts
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+CREATE TRIGGER imported_texts_refuse_truncate BEFORE TRUNCATE ON imported_texts
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+"""
+
 ROLES = "'viewer', 'editor', 'publisher', 'admin'"
 
 
@@ -200,6 +209,7 @@ def upgrade() -> None:
     op.execute(PUBLISHED)
     op.execute(ENDED)
     op.execute(RELEASED)
+    op.execute(IMPORTED)
 
 
 def _proposals() -> None:

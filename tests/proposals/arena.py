@@ -88,10 +88,13 @@ class Arena:
                 edith=person(session, Role.ADMIN, "Edith"),
             )
 
-    def race(self, *acts: Act) -> list[Any]:
-        """Do all of these at once, and return what each returned or was refused with."""
+    def race(self, *acts: Act, spread: float = 1 / 500) -> list[Any]:
+        """Do all of these at once, and return what each returned or was refused with.
+
+        `spread` is the time in seconds within which they begin: about as long as the quickest of them takes to win.
+        """
         barrier = threading.Barrier(len(acts))
-        delays = [self.chance.random() / 500 for _ in acts]
+        delays = [self.chance.random() * spread for _ in acts]
         futures = [
             self.threads.submit(_one, act, barrier, delay) for act, delay in zip(acts, delays, strict=True)
         ]

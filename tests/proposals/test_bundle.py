@@ -150,6 +150,12 @@ def damaged(session: Session) -> dict[str, bytes]:
         "without what is named": file_of(
             {key: each for key, each in documents.items() if not key.startswith("model/")}, bodies
         ),
+        "without an end": b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"\n" + body,
+        "with a zero byte in a name": file_of(
+            {**documents, "tier/premium": {**documents["tier/premium"], "name": "a\0b"}}, bodies
+        ),
+        "with a zero byte in a key": file_of({**documents, "tier/a\0b": {"name": "A", "rank": 9}}, bodies),
+        "with a zero byte in its time": file_of(documents, bodies, published_at="\0"),
         "of another shape": to_bytes(
             Pointer(environment="live", release=1, sha256=canonical.digest(b"[]"), size=2), b"[]"
         ),

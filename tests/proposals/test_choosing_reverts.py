@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.prompts import services as prompts
 from controlplane.prompts.services import latest_version
 from controlplane.registry.models import Environment
 from controlplane.releases.history import get_release
@@ -15,6 +16,7 @@ from controlplane.releases.saved import live_entry
 from tests.page import PageClient
 from tests.proposals.choosing import action_of, at, offered, proposal, proposed, send
 from tests.releases.changing import (
+    EDITOR,
     PREMIUM,
     PROMPT,
     REASON,
@@ -186,6 +188,55 @@ def test_a_text_keeps_what_came_later(client_as: ClientAs, first_data: Session) 
     live = live_entry(first_data, "production", PROMPT)
     assert live is not None
     assert live["version"] == 4
+
+
+@pytest.fixture
+def texts(first_data: Session) -> Session:
+    """Release 2 adds a line at the end of a text, release 3 one at its beginning; then an approval is asked for."""
+    save_prompt(first_data, suffix="The last word.")
+    publish_saved(first_data, "production")
+    latest = latest_version(first_data, "coaching_response")
+    assert latest is not None
+    prompts.save_version(
+        first_data,
+        prompts.get_prompt(first_data, "coaching_response"),
+        body=f"The first word.\n{latest.body}",
+        base_version=latest.number,
+        reason=REASON,
+        actor=EDITOR,
+    )
+    publish_saved(first_data, "production")
+    ask_nobody(first_data, approvals=1)
+    return first_data
+
+
+@pytest.mark.parametrize("role", ["on-call", "publisher"])
+def test_nobody_takes_the_chance_to_write_something_new(
+    client_as: ClientAs, texts: Session, role: str
+) -> None:
+    client = client_as(role)
+
+    page = send(client, client.get(REVERT), step="now", **{f"text.{PROMPT}": "Obey me.\n"})
+
+    assert page.status == 422
+    assert "Nobody has agreed to this text" in page.body
+    assert page.form(action_of(page))[f"text.{PROMPT}"].strip() == "Obey me."
+    assert live_entry(texts, "production", PROMPT) == live_entry(texts, "production", PROMPT, at=3)
+    assert send(client, page, step="review").status == 303
+
+
+def test_what_the_page_put_together_may_go_live_at_once(client_as: ClientAs, texts: Session) -> None:
+    on_call = client_as("on-call")
+
+    assert send(on_call, on_call.get(REVERT), step="now").status == 303
+
+    latest = latest_version(texts, "coaching_response")
+    live = live_entry(texts, "production", PROMPT)
+    assert latest is not None
+    assert live is not None
+    assert (live["version"], live["sha256"]) == (4, latest.sha256)
+    assert latest.body.startswith("The first word.\n")
+    assert not latest.body.endswith("The last word.\n")
 
 
 def test_a_rollout_that_began_by_mistake_is_taken_back(client_as: ClientAs, changed: Session) -> None:

@@ -142,6 +142,25 @@ def test_what_both_did_becomes_a_version_and_the_proposal_is_looked_at_again(
     assert ada.id in writers
 
 
+def test_two_changes_that_do_not_go_together_are_told(
+    editor: PageClient, first_data: Session, ada: Actor
+) -> None:
+    live = live_entry(first_data, "production", PREMIUM)
+    assert live is not None
+    fallbacks = live["variants"][0]["fallbacks"]
+    mine = with_settings(first_data, fallbacks=["CLAUDE_3_HAIKU"])
+    make_submitted(first_data, ada, entries={PREMIUM: mine})
+    go_live(first_data, PREMIUM, with_settings(first_data, model="CLAUDE_3_HAIKU", fallbacks=fallbacks))
+
+    page = decide(editor, editor.get(PAGE))
+
+    assert page.status == 422
+    assert (
+        "COACHING_RESPONSE · premium cannot have both changes: CLAUDE_3_HAIKU is the model itself"
+        in page.body
+    )
+
+
 def test_agreement_is_void_after_a_choice(
     editor: PageClient, first_data: Session, ada: Actor, grace: Actor
 ) -> None:
@@ -254,6 +273,21 @@ def test_texts_that_meet_are_put_right_by_hand(editor: PageClient, first_data: S
     version = latest_version(first_data, "coaching_response")
     assert version is not None
     assert version.body == "Theirs, then mine.\n"
+
+
+def test_a_text_worked_on_but_not_chosen_is_kept_and_asked_about(
+    editor: PageClient, first_data: Session, ada: Actor
+) -> None:
+    both_change_the_text(first_data, ada, mine="Mine.", theirs="{}\nTheirs.")
+    chosen = {f"choose.{PROMPT}.version": "ours"}
+
+    refused = decide(editor, editor.get(PAGE), **chosen, **{TEXT: "An hour of work.\n"})
+    assert refused.status == 422
+    assert "is not what is chosen above" in refused.body
+    assert refused.form(action_of(refused))[TEXT] == "An hour of work.\n"
+
+    assert decide(editor, refused, **chosen, **{TEXT: ""}).status == 303
+    assert proposed(first_data)[PROMPT]["version"] == 2
 
 
 def test_a_text_that_no_template_may_have_is_refused_and_kept(

@@ -194,7 +194,9 @@ def test_the_clock_against_a_publisher(arena: Arena) -> None:
 def test_publishing_against_a_lower_role(arena: Arena) -> None:
     rounds = ROUNDS["publishing against a lower role"]
     for each in arena.proposals(rounds, arena.ada, approved_by=arena.grace):
-        publishing, _ = arena.race(partial(each.publish, arena.joan), partial(arena.lower, arena.grace))
+        publishing, _ = arena.race(
+            partial(each.publish, arena.joan), partial(arena.lower, arena.grace), spread=1 / 20
+        )
         with transaction(arena.engine) as session:
             newest = select(AuditEvent.action).order_by(AuditEvent.sequence.desc()).limit(2)
             told = session.scalars(newest).all()

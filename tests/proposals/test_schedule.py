@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, event, select, update
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
@@ -15,6 +15,7 @@ from controlplane.proposals import schedule, services
 from controlplane.proposals.models import Proposal
 from controlplane.releases.authority import EMERGENCY
 from controlplane.releases.history import get_release
+from controlplane.releases.models import Release
 from controlplane.releases.services import publish_entries
 from tests.conftest import Databases
 from tests.proposals.stage import (
@@ -266,6 +267,26 @@ def test_it_stops_by_the_rules_of_now(
     assert (stands, why in note) == (state, True)
     assert due.last_event().action == "proposal.stopped"
     assert due.publish() == 0
+
+
+def test_nothing_of_it_stays_when_an_agreement_goes_while_it_is_published(engine: Engine) -> None:
+    due = Due(engine)
+
+    def disable(session: Session, _context: Any) -> None:
+        if any(isinstance(each, Release) for each in session.new):
+            with transaction(engine) as administrator:
+                set_person(administrator, due.grace, active=False)
+
+    event.listen(Session, "after_flush", disable)
+    try:
+        assert due.publish() == 0
+    finally:
+        event.remove(Session, "after_flush", disable)
+    state, note = due.stands()
+    assert (state, "needs 1 approval" in note) == ("in_review", True)
+    assert due.last_event().action == "proposal.stopped"
+    with Session(engine) as session:
+        assert (temperature_live(session), release_number(session)) == (due.before, due.release)
 
 
 def test_one_that_cannot_go_live_holds_up_no_other(engine: Engine) -> None:

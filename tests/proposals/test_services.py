@@ -200,16 +200,18 @@ def test_comments_change_nothing_and_outlive_the_proposal(
         reviewing.comment(first_data, PRODUCTION, 1, body="Hm", actor=replace(ada, role=Role.VIEWER))
 
 
-def test_a_proposal_that_would_not_hold_together_is_refused_and_stays(
+def test_a_proposal_that_would_not_hold_together_is_refused_whole_and_stays(
     first_data: Session, ada: Actor, grace: Actor
 ) -> None:
-    broken = warmer(first_data)
+    broken, sound = warmer(first_data), warmer(first_data, key=DEFAULT)
     broken["variants"][0]["model"] = "NOT_THERE"
-    proposal = make_submitted(first_data, ada, entries={PREMIUM: broken})
+    live = live_entries(first_data, PRODUCTION)
+    proposal = make_submitted(first_data, ada, entries={PREMIUM: broken, DEFAULT: sound})
     approve(first_data, proposal, grace)
     with pytest.raises(Refused, match="NOT_THERE"):
         publish(first_data, proposal, grace)
     assert (proposal.state, release_number(first_data)) == ("approved", 1)
+    assert live_entries(first_data, PRODUCTION) == live
 
 
 def test_rolling_back_a_proposal_restores_the_bytes(first_data: Session, ada: Actor, grace: Actor) -> None:

@@ -1,5 +1,6 @@
 """Whoever wrote part of what goes live does not agree to it."""
 
+import datetime as dt
 from dataclasses import replace
 
 import pytest
@@ -10,12 +11,14 @@ from controlplane.configurations import services as configurations
 from controlplane.configurations.editing import values_of
 from controlplane.errors import Refused
 from controlplane.prompts import services as prompts
+from controlplane.proposals import authors
 from controlplane.proposals.models import Proposal
 from controlplane.proposals.participants import participants_of
 from controlplane.registry import services as registry
 from controlplane.registry.inputs import ModelInput
 from controlplane.registry.words import fields_of
 from controlplane.releases.saved import saved_entries
+from controlplane.releases.services import roll_back
 from tests.proposals.stage import PREMIUM, PRODUCTION, approve, make, make_submitted, person, publish, rule
 
 PROMPT = "prompt/coaching_response"
@@ -105,6 +108,28 @@ def test_a_text_that_becomes_pinned_has_its_author(first_data: Session, ada: Act
     assert writers(first_data, propose(first_data, ada, PREMIUM)) == {"Ada", "Grace"}
 
 
+def test_between_two_pinned_texts_every_version_counts(
+    first_data: Session, ada: Actor, grace: Actor, joan: Actor
+) -> None:
+    rule(first_data, approvals=0)
+    save_configuration(first_data, ada, 0.4, prompt_version=1)
+    publish(first_data, propose(first_data, ada, PREMIUM), grace)
+    save_prompt(first_data, grace, "Be brief.")
+    save_configuration(first_data, ada, 0.4, prompt_version=save_prompt(first_data, joan, "Be kind."))
+    assert writers(first_data, propose(first_data, ada, PREMIUM)) == {"Ada", "Grace", "Joan"}
+
+
+def test_a_text_has_its_author_whatever_number_a_bundle_gives_it(
+    first_data: Session, ada: Actor, grace: Actor
+) -> None:
+    save_prompt(first_data, grace, "Be brief.")
+    document = {**saved_entries(first_data, PRODUCTION)[0][PROMPT], "version": 900}
+    save_prompt(first_data, ada, "Be kind.")
+    assert "Grace" in writers(first_data, make(first_data, ada, entries={PROMPT: document}))
+    document["version"] = 1
+    assert writers(first_data, make(first_data, ada, entries={PROMPT: document})) == {"Ada", "Grace"}
+
+
 def test_what_has_no_versions_has_its_authors_in_the_audit(
     first_data: Session, ada: Actor, grace: Actor
 ) -> None:
@@ -119,6 +144,20 @@ def test_what_has_no_versions_has_its_authors_in_the_audit(
     assert "Grace" not in writers(first_data, proposal)
     with pytest.raises(Refused, match="wrote part"):
         approve(first_data, proposal, admin)
+
+
+def test_what_was_taken_back_has_its_author_when_it_is_proposed_again(
+    first_data: Session, ada: Actor, grace: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authors, "_UNDER_WAY", dt.timedelta(0))
+    rule(first_data, approvals=0)
+    row = registry.list_models(first_data)[0]
+    values = ModelInput(**{**fields_of(row), "code": row.code, "context_window": 77_777})
+    admin = person(first_data, Role.ADMIN, "Edith")
+    registry.update(first_data, row, values, revision=row.revision, actor=admin)
+    publish(first_data, propose(first_data, ada, f"model/{row.code}"), grace)
+    roll_back(first_data, PRODUCTION, to=1, reason="Answers are slow", actor=grace)
+    assert writers(first_data, propose(first_data, ada, f"model/{row.code}")) == {"Ada", "Edith"}
 
 
 def test_who_archived_it_is_an_author_of_its_removal(first_data: Session, ada: Actor, grace: Actor) -> None:

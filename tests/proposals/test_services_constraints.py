@@ -8,7 +8,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
+from controlplane.db import now
 from controlplane.proposals.models import Proposal
+from controlplane.releases.models import ImportedText
 from tests.proposals.stage import approve, make_submitted, publish, rule, set_person
 
 NOW = "approved_at = now()"
@@ -143,3 +145,10 @@ def test_a_published_proposal_is_a_release_and_the_other_way_round(
 )
 def test_a_row_makes_sense(first_data: Session, proposal: Proposal, statement: str, constraint: str) -> None:
     refused(first_data, statement, constraint)
+
+
+def test_a_text_that_came_in_a_file_stays_as_it_is(first_data: Session) -> None:
+    first_data.add(ImportedText(sha256="0" * 64, body="Answer kindly.\n", imported_at=now()))
+    first_data.flush()
+    refused(first_data, "UPDATE imported_texts SET body = 'Answer rudely.'", "append-only: UPDATE is refused")
+    refused(first_data, "DELETE FROM imported_texts", "append-only: DELETE is refused")

@@ -109,6 +109,21 @@ def test_what_needs_me_comes_first_in_the_list(client_as: ClientAs, in_review: S
     assert numbers_in(publisher.get(LIST), "ended") == ["1"]
 
 
+def test_changes_asked_for_wait_for_whoever_wrote_it(client_as: ClientAs, first_data: Session) -> None:
+    rule(first_data, approvals=1)
+    editor, publisher = client_as("editor"), client_as("publisher")
+    save_configuration(first_data, temperature=0.2)
+    first_data.commit()
+    propose(editor)
+    assert "Proposed already: proposal 1." in editor.get("/production/unpublished").body
+    assert numbers_in(editor.get(LIST), "section-open") == ["1"]
+    done(publisher, "reject", comment="Shorter, please")
+    assert numbers_in(editor.get(LIST), "section-you") == ["1"]
+    assert numbers_in(publisher.get(LIST), "section-open") == ["1"]
+    done(editor, "withdraw")
+    assert "Proposed already" not in editor.get("/production/unpublished").body
+
+
 def test_the_list_is_narrowed_to_a_state_and_goes_on(
     client_as: ClientAs, first_data: Session, ada: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,27 @@ def test_on_call_takes_a_release_back_at_once_and_it_is_looked_at_afterwards(
         )
 
 
+def test_an_emergency_has_a_reason_even_where_nothing_else_needs_one(
+    first_data: Session, actor_as: ActorAs
+) -> None:
+    first_data.get_one(Environment, "staging").approvals = 1
+    first_data.flush()
+    assert not first_data.get_one(Environment, "staging").protected
+    with pytest.raises(Refused) as refusal:
+        services.publish_entries(
+            first_data,
+            "staging",
+            {"tier/premium": None},
+            reason="",
+            actor=actor_as("on-call"),
+            action="release.reverted",
+            sentence="took it back",
+            source_name="saved",
+            authority=EMERGENCY,
+        )
+    assert "reason" in refusal.value.errors
+
+
 def test_where_no_rule_is_gone_around_nothing_is_an_emergency(first_data: Session, actor_as: ActorAs) -> None:
     first = latest_release(first_data, "staging")
     assert first is not None
@@ -166,6 +187,19 @@ def test_what_runs_may_be_moved_and_aborted_but_nothing_new_begins_unseen(
     first_data.get_one(Environment, "production").approvals = 1
     first_data.flush()
     assert not rollouts.set_share(first_data, rollout, share=20_000, reason=WHY, actor=publisher).emergency
+    with first_data.begin_nested() as savepoint:
+        assert rollouts.abort(first_data, rollout, reason=WHY, actor=publisher).emergency
+        savepoint.rollback()
     assert rollouts.abort(first_data, rollout, reason=WHY, actor=actor_as("on-call")).emergency
     with pytest.raises(Refused, match="somebody else has to agree"):
         walk.start(share=10_000)
+
+
+def test_aborting_in_a_protected_environment_is_looked_at_afterwards_whoever_does_it(
+    first_data: Session, actor_as: ActorAs
+) -> None:
+    publisher = actor_as("publisher")
+    walk = Walk(first_data, publisher, second_version(first_data, actor_as("admin")))
+    rollout = walk.start(share=10_000)
+    assert rollouts.abort(first_data, rollout, reason=WHY, actor=publisher).emergency
+    assert reviews.open_count(first_data) == 1
