@@ -8,14 +8,18 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from controlplane.accounts.actor import Actor
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.queries import last_changes
+from controlplane.audit.reviews import Reviewed, open_for
 from controlplane.configurations.coverage import Cell, Row, Source, coverage
 from controlplane.configurations.models import ConfigurationVersion
 from controlplane.configurations.places import Place
 from controlplane.configurations.states import Standing, share_words, standing
 from controlplane.db import Json
 from controlplane.prompts.models import PromptVersion
+from controlplane.proposals import listing
+from controlplane.registry.models import Environment
 from controlplane.registry.services import list_interactions, list_tiers
 from controlplane.releases.diff import EntryChange, diff
 from controlplane.releases.history import latest_release
@@ -27,6 +31,7 @@ from controlplane.rollouts.models import Rollout
 
 UNPUBLISHED_SHOWN = 5
 CHANGES_SHOWN = 8
+NEEDED_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,18 @@ class RunningRollout:
 
 
 @dataclass(frozen=True)
+class Needed:
+    """What waits for whoever looks: proposals, and emergencies of others; the newest proposals, the oldest emergencies."""
+
+    proposals: Sequence[listing.Row]
+    emergencies: Sequence[Reviewed]
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.proposals or self.emergencies)
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of the first-run list."""
 
@@ -86,6 +103,8 @@ class Overview:
     """The page."""
 
     live: LiveRelease | None
+    needed: Needed
+    asks_for_approval: bool
     tiers: tuple[str, ...]
     grid: list[Row]
     unpublished: int
@@ -115,14 +134,22 @@ class Overview:
         return sum(cell.source is Source.OWN for row in self.grid for cell in row.cells)
 
 
-def overview(session: Session, environment: str, *, now: dt.datetime, with_steps: bool) -> Overview:
-    """Everything the page shows; eleven queries, whatever the number of configurations."""
-    entries = live_entries(session, environment)
-    changes = diff(entries, saved_entries(session, environment)[0])
+def overview(
+    session: Session, environment: Environment, *, actor: Actor, now: dt.datetime, with_steps: bool
+) -> Overview:
+    """Everything the page shows to the actor; some fourteen queries, whatever the number of configurations."""
+    code = environment.code
+    entries = live_entries(session, code)
+    changes = diff(entries, saved_entries(session, code)[0])
     tiers = tuple(tier.code for tier in list_tiers(session))
     interactions = [row.code for row in list_interactions(session)]
     return Overview(
-        live=_live_release(session, environment),
+        live=_live_release(session, code),
+        needed=Needed(
+            listing.needing(session, environment, actor=actor)[:NEEDED_SHOWN],
+            open_for(session, code, actor=actor, limit=NEEDED_SHOWN),
+        ),
+        asks_for_approval=environment.approvals > 0,
         tiers=tiers,
         grid=coverage(
             entries,
@@ -134,7 +161,7 @@ def overview(session: Session, environment: str, *, now: dt.datetime, with_steps
         unpublished=len(changes),
         unpublished_words=_words(changes),
         rollouts=_running(entries, now),
-        changes=last_changes(session, environment, limit=CHANGES_SHOWN),
+        changes=last_changes(session, code, limit=CHANGES_SHOWN),
         steps=_steps(session) if with_steps else [],
     )
 

@@ -6,7 +6,8 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.db import now
 from controlplane.overview.page import cell_note, overview
-from controlplane.web.access import requires
+from controlplane.registry.models import Environment
+from controlplane.web.access import current_actor, requires
 from controlplane.web.environments import current_environment
 from controlplane.web.unit_of_work import db_session
 
@@ -31,7 +32,9 @@ def root() -> ResponseReturnValue:
 def show(environment: str) -> str:
     """What is live, what waits, what happened."""
     wanted = request.cookies.get(DISMISSED) != "done"
-    page = overview(db_session(), environment, now=now(), with_steps=wanted)
+    session = db_session()
+    row = session.get_one(Environment, environment)
+    page = overview(session, row, actor=current_actor(), now=now(), with_steps=wanted)
     return render_template(
         "overview/show.html",
         page=page,

@@ -54,6 +54,7 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     app.config["MAX_FORM_PARTS"] = 2000
     app.config["LIVE_RELEASE"] = standing.live_release
     app.config["APPROVALS_OF"] = standing.approvals_of
+    app.config["PROPOSED_IN"] = standing.proposed_in
     app.config["NAVIGATION_COUNTS"] = standing.navigation_counts
     app.config["THROWN_SWITCHES"] = standing.thrown_switches
     trust_proxies(app, settings.proxies)

@@ -41,7 +41,7 @@ WORK = (
     Place("releases.unpublished", "Not yet live", "circle-dashed", "n"),
     Place("proposals.index", "Proposals", "git-compare", "v"),
     Place("releases.index", "Releases", "package", "r"),
-    Place("fleet.index", "Processes", "server"),
+    Place("fleet.index", "Processes", "gauge"),
     Place("audit.index", "Changes", "history", "a"),
 )
 SETUP = (
@@ -52,7 +52,7 @@ SETUP = (
 )
 
 # What a count is a sign of, where it is one.
-_TONES = {"releases.unpublished": "differs", "switches.index": "failed"}
+_TONES = {"releases.unpublished": "differs", "switches.index": "failed", "audit.index": "failed"}
 
 
 @dataclass(frozen=True)

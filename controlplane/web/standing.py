@@ -3,15 +3,18 @@
 This module sits above the features; the frame's plumbing sits below them and is handed these functions.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.reviews import open_count
 from controlplane.fleet.standing import summary
 from controlplane.proposals.listing import waiting_count
-from controlplane.proposals.models import Proposal, ProposalParticipant
+from controlplane.proposals.models import Proposal, ProposalEntry, ProposalParticipant
+from controlplane.proposals.states import OPEN
 from controlplane.releases.history import get_release
 from controlplane.releases.pages import Approval
 from controlplane.releases.services import unpublished
@@ -59,13 +62,30 @@ def approvals_of(session: Session, environment: str, proposal: int) -> list[Appr
     return [Approval(name, at) for name, at in session.execute(query) if at is not None]
 
 
+def proposed_in(session: Session, environment: str) -> dict[str, list[int]]:
+    """The numbers of the open proposals that hold an entry, by its key."""
+    query = (
+        select(ProposalEntry.key, ProposalEntry.number)
+        .join(
+            Proposal,
+            and_(Proposal.environment == ProposalEntry.environment, Proposal.number == ProposalEntry.number),
+        )
+        .where(Proposal.environment == environment, Proposal.state.in_(OPEN))
+        .order_by(ProposalEntry.number, ProposalEntry.key)
+    )
+    found = defaultdict(list)
+    for key, number in session.execute(query):
+        found[key].append(number)
+    return dict(found)
+
+
 def thrown_switches(session: Session, environment: str) -> Sequence[KillSwitch]:
     """The kill switches that are thrown there, that of everything first."""
     return thrown_in(session, environment)
 
 
 def navigation_counts(session: Session, environment: str) -> dict[str, int]:
-    """How many entries differ between saved and live, and how many rollouts run, proposals wait and switches are thrown.
+    """How many entries differ between saved and live, rollouts run, proposals wait, switches are thrown, emergencies wait.
 
     Comparing everything saved with everything live on every page would grow with the number of configurations. Each
     change of either writes an audit event in the same transaction, so the counts are fixed for a given last event:
@@ -81,6 +101,7 @@ def navigation_counts(session: Session, environment: str) -> dict[str, int]:
             "rollouts.index": len(running(session, environment)),
             "proposals.index": waiting_count(session, environment),
             "switches.index": len(thrown_in(session, environment)),
+            "audit.index": open_count(session),
         }
         cache.set(key, counts, timeout=300)
     return counts

@@ -14,7 +14,7 @@ from controlplane.registry.models import Environment
 from controlplane.releases.saved import live_entry
 
 if TYPE_CHECKING:
-    from tests.architecture.test_every_change_is_audited import Admin
+    from tests.architecture.ways_to_change import Admin
 
 Sent = tuple[str, Mapping[str, Any]]
 REASON = "a test of what is recorded"

@@ -3,6 +3,7 @@
 The state they show is made in staging: something waiting, a rollout under way, a release with its comparison.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -33,12 +34,15 @@ AT_STAGING = {
     "edit a configuration": "configurations/COACHING_RESPONSE/premium/edit",
     "a new configuration, where": "configurations/new",
     "a new configuration": "configurations/new?interaction=JOURNAL_SUMMARY&tier=free&tenant=fits",
+    "a draft of a configuration": "configurations/COACHING_RESPONSE/basic/draft",
+    "edit a draft of a configuration": "configurations/COACHING_RESPONSE/basic/edit",
     "a version of a configuration": "configurations/COACHING_RESPONSE/premium/versions/1",
     "compare versions of a configuration": "configurations/COACHING_RESPONSE/premium/{tenant}/compare?from=1&to=2",
     "archive a configuration": "configurations/COACHING_RESPONSE/premium/archive",
     "templates": "templates",
     "a template": "templates/coaching_response",
     "edit a template": "templates/coaching_response/edit",
+    "a draft of a template": "templates/coaching_response/draft",
     "a version of a template": "templates/coaching_response/versions/1",
     "compare versions of a template": "templates/coaching_response/compare",
     "a new template": "templates/new?interaction=COACHING_RESPONSE",
@@ -60,6 +64,11 @@ AT_STAGING = {
     "a proposal's checks": "proposals/{proposal}?part=checks",
     "a proposal's conversation": "proposals/{proposal}?part=conversation",
     "a proposal on one page": "proposals/{proposal}?part=all&view=split",
+    "a proposal that clashes": "proposals/{clash}",
+    "choose what shall hold": "proposals/{clash}/conflict",
+    "where a proposal comes from": "proposals/new",
+    "promote": "proposals/new?source=environment:production",
+    "revert a release": "proposals/new?source=release:{release}:revert",
     "releases": "releases",
     "a release": "releases/{release}",
     "roll back": "releases/1/roll-back",
@@ -174,18 +183,50 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     rollout = moving.start_rollout("25")
     waiting.make()
     proposal = waiting.propose()
+    clashing = OwnPlace(visitor.page, running, "clashing")
+    clashing.make()
+    clash = clashing.propose()
+    clashing.save("CLAUDE_HAIKU_4_5")
+    clashing.publish()
+    keep_drafts(visitor)
     visitor.known = {
         "tenant": "moving",
         "release": str(release),
         "rollout": str(rollout),
         "proposal": str(proposal),
+        "clash": str(clash),
     }
     yield visitor
+    discard_drafts(visitor)
+    clashing.withdraw(clash)
+    clashing.archive()
     waiting.withdraw(proposal)
     moving.abort_rollout(rollout)
     moving.archive()
     waiting.archive()
     visitor.page.context.close()
+
+
+DRAFTED = ("configurations/COACHING_RESPONSE/basic", "templates/coaching_response")
+
+
+def keep_drafts(visitor: Visitor) -> None:
+    """Of what nobody else saves meanwhile: a draft is found again wherever its author looks at the object."""
+    for address, label, typed in zip(
+        DRAFTED, ("Temperature", "Text of the template"), ("0.45", "Be kind."), strict=True
+    ):
+        visitor.page.goto(f"{visitor.site}/staging/{address}/edit")
+        visitor.page.get_by_label(label).first.fill(typed)
+        visitor.page.get_by_role("button", name="Save draft").click()
+        expect(visitor.page.locator("main")).to_contain_text("This is your draft")
+
+
+def discard_drafts(visitor: Visitor) -> None:
+    """The walk of a first day finds its objects without a draft."""
+    for address in DRAFTED:
+        visitor.page.goto(f"{visitor.site}/staging/{address}/draft")
+        visitor.page.get_by_role("button", name="Discard").click()
+        expect(visitor.page).not_to_have_url(re.compile("/draft$"))
 
 
 @pytest.fixture(scope="module")

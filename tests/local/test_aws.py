@@ -53,6 +53,37 @@ def test_one_of_eight_conditional_writes_of_an_item_wins(dynamodb: "DynamoDBClie
         assert [int(item["by"]["N"])] == winners
 
 
+def test_a_query_finds_what_is_in_its_partition_and_an_index_what_is_in_any(
+    dynamodb: "DynamoDBClient",
+) -> None:
+    keys: Any = [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]
+    by_sk: Any = {
+        "IndexName": "by-sk",
+        "KeySchema": [{"AttributeName": "sk", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    kinds: Any = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+    common: Any = {"KeySchema": keys, "AttributeDefinitions": kinds, "BillingMode": "PAY_PER_REQUEST"}
+    dynamodb.create_table(TableName="plain", **common)
+    dynamodb.create_table(TableName="indexed", GlobalSecondaryIndexes=[by_sk], **common)
+
+    def found(table: str, condition: str, **more: Any) -> list[tuple[str, str]]:
+        values = {f":{name}": {"S": "b"} for name in ("pk", "sk") if f":{name}" in condition}
+        answer = dynamodb.query(
+            TableName=table, KeyConditionExpression=condition, ExpressionAttributeValues=values, **more
+        )
+        return [(item["pk"]["S"], item["sk"]["S"]) for item in answer["Items"]]
+
+    for table in ("plain", "indexed"):
+        assert found(table, "pk = :pk") == []
+        for pk in "abc":
+            for sk in "abc":
+                dynamodb.put_item(TableName=table, Item={"pk": {"S": pk}, "sk": {"S": sk}})
+        assert found(table, "pk = :pk AND sk <= :sk", ScanIndexForward=False) == [("b", "b"), ("b", "a")]
+        assert len(dynamodb.scan(TableName=table)["Items"]) == 9
+    assert found("indexed", "sk = :sk", IndexName="by-sk") == [("a", "b"), ("b", "b"), ("c", "b")]
+
+
 def test_no_increment_of_eight_at_once_is_lost(dynamodb: "DynamoDBClient", table: str) -> None:
     def add(_number: int) -> object:
         return dynamodb.update_item(

@@ -8,8 +8,10 @@ from controlplane.registry import services as registry
 from controlplane.registry.inputs import EnvironmentInput
 from controlplane.releases import services as releases
 from controlplane.releases.saved import live_entries, saved_entries
+from tests.audit.events import told
 from tests.configurations.values import premium, save, values
 from tests.page import Page, PageClient, words
+from tests.proposals.stage import make_submitted, rule
 
 ActorAs = Callable[[Role | str], Actor]
 ClientAs = Callable[[Role | str], PageClient]
@@ -159,3 +161,28 @@ def test_the_first_steps_are_ticked_as_they_are_done_and_can_be_put_away(
     first_data.commit()
     assert client.get(OVERVIEW).text.count('aria-label="Done"') == 1
     assert "First steps" not in client.follow(client.post("/production/first-steps")).body
+
+
+def test_proposals_and_emergencies_that_wait_for_somebody_are_on_their_overview(
+    first_data: Session, client_as: ClientAs, actor_as: ActorAs
+) -> None:
+    rule(first_data, approvals=1)
+    make_submitted(first_data, actor_as("editor"))
+    event = told(first_data, "aborted version 2", environment="production", emergency=True)
+    first_data.commit()
+
+    page = client_as("publisher").get(OVERVIEW)
+    assert "Proposal 1 of" in words(page.by_id("needs-you"))
+    assert page.link("Look at it afterwards") == f"/changes/{event.id}"
+    for role in ("viewer", "editor", "on-call"):
+        assert "Needs you" not in client_as(role).get(OVERVIEW).body
+    assert "Needs you" not in client_as("publisher").get("/staging/").body
+
+
+def test_where_others_have_to_agree_one_proposes(
+    first_data: Session, client_as: ClientAs, actor_as: ActorAs
+) -> None:
+    save(first_data, actor_as("editor"))
+    rule(first_data, approvals=1)
+    first_data.commit()
+    assert client_as("editor").get(OVERVIEW).link("Review and propose") == "/production/unpublished"
