@@ -91,7 +91,10 @@ function showChanges(form) {
   if (!guard) {
     guard = document.createElement("details");
     guard.className = "guard menu";
-    guard.innerHTML = '<summary class="guard-note"></summary><ul class="changed-fields"></ul>';
+    const [note, fields] = ["summary", "ul"].map((name) => document.createElement(name));
+    note.className = "guard-note";
+    fields.className = "changed-fields";
+    guard.append(note, fields);
     actions.append(guard);
   }
   const count = changedNames(form).length;

@@ -132,7 +132,8 @@ def test_the_thorough_look_reads_a_bounded_part_which_is_another_each_time(
         read.append(set())
         assert reconcile(engine, Noting(store), "production", thorough=True) is Outcome.CURRENT
 
-    assert {len(keys) for keys in read} == {store_check.SAMPLE}
+    assert {len(keys - {SHARED}) for keys in read} <= {store_check.SAMPLE, store_check.SAMPLE - 1}
+    assert all(SHARED in keys for keys in read), "what says that all cards are there is not left to chance"
     assert len(set.union(*read)) > store_check.SAMPLE + 20
 
 
