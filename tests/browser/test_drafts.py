@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 
 from controlplane.config import Settings
 from controlplane.web.app import create_app
-from tests.browser.conftest import _is_complaint
+from tests.browser.conftest import is_complaint, is_fault
 from tests.site import PASSWORD, SETTINGS, add_person
 
 pytestmark = pytest.mark.browser
@@ -54,7 +54,7 @@ def open_page(address: str, browser: Browser) -> Iterator[Open]:
         page = context.new_page()
         page.on(
             "console",
-            lambda message: complaints.append(message.text) if _is_complaint(message) else None,
+            lambda message: complaints.append(message.text) if is_complaint(message) else None,
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"/sign-in?next={path}")
@@ -67,8 +67,10 @@ def open_page(address: str, browser: Browser) -> Iterator[Open]:
     yield open_page
     for context in contexts:
         context.close()
-    # Chromium reports an answer of status 409 as an error of the page; it is what we mean to send.
-    assert [each for each in complaints if "status of 409" not in each] == []
+    # Chromium reports an answer of status 409 as an error of the page; it is what we mean to send. So is 401 to a draft that
+    # was on its way when somebody signed out.
+    meant = ("status of 409", "status of 401")
+    assert [each for each in complaints if is_fault(each) and not any(words in each for words in meant)] == []
 
 
 def natively_asked(page: Page) -> list[str]:
@@ -244,12 +246,9 @@ def test_of_two_at_one_configuration_the_second_chooses_and_nothing_is_lost(
     expect(second.locator("#versions")).to_contain_text("temperature 0.2 → 0.9")
 
 
-@pytest.mark.parametrize("script", [True, False])
-def test_of_two_at_one_template_the_second_sees_both_texts_and_nothing_is_lost(
-    open_page: Open, *, script: bool
-) -> None:
-    first = open_page(f"{TEMPLATE}/edit", email=BEN, script=script)
-    second = open_page(f"{TEMPLATE}/edit", script=script)
+def test_of_two_at_one_template_the_second_sees_both_texts_and_nothing_is_lost(open_page: Open) -> None:
+    first = open_page(f"{TEMPLATE}/edit", email=BEN)
+    second = open_page(f"{TEMPLATE}/edit")
     before = first.get_by_label("Text of the template").input_value()
     for page, line in ((first, "Written by Ben."), (second, "Written by Ada.")):
         page.get_by_label("Text of the template").fill(f"{line}\n{before}")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.browser.conftest import AXE, Running, sign_in
+from tests.browser.conftest import AXE, Running, is_complaint, is_fault, sign_in
 from tests.browser.own_place import OwnPlace
 
 pytestmark = pytest.mark.browser
@@ -162,11 +162,11 @@ def visit(browser: Browser, running: Running) -> Visitor:
     def note(message: ConsoleMessage) -> None:
         # Chromium reports a page that answers 404 or 403 as a failed resource; two of the pages here are such answers.
         expected = "status of 404 (NOT FOUND)", "status of 403 (FORBIDDEN)"
-        if message.type in {"error", "warning"} and not any(words in message.text for words in expected):
+        if is_complaint(message) and not any(words in message.text for words in expected):
             complaints.append(message.text)
 
     page.on("console", note)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("pageerror", lambda error: complaints.append(str(error)) if is_fault(str(error)) else None)
     return Visitor(page, running.site, {}, complaints)
 
 
