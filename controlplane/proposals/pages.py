@@ -251,7 +251,7 @@ def _asked(others: Sequence[str], *, mine: bool) -> str:
     """Return who is to be asked to agree: whoever looks at the page first, when they may."""
     if mine:
         return f"You may give it, as may {wording.names_words(others)}." if others else "You may give it."
-    return f"Ask: {wording.names_words(others)}."
+    return wording.ask_words(others)
 
 
 def _standing(proposal: Proposal, environment: Environment, agreement: Agreement, asked: str) -> str:

@@ -84,9 +84,9 @@ def rights(
     own = next((each for each in participants if each.person_id == actor.id), None)
     wrote = own is not None and own.contributed
     needed = Role(environment.publish_role)
-    publishers = wording.names_words([name for _, name in _publishers(session, environment)])
+    publishers = wording.ask_words([name for _, name in _publishers(session, environment)])
     no_editor = None if actor.role.includes(Role.EDITOR) else "Needs Editor."
-    no_publisher = None if actor.role.includes(needed) else f"Needs {needed.label}. Ask: {publishers}."
+    no_publisher = None if actor.role.includes(needed) else f"Needs {needed.label}. {publishers}"
     in_review = state in {State.IN_REVIEW, State.APPROVED, State.SCHEDULED} and environment.approvals > 0
     ready = state in PUBLISHABLE and not agreement.missing
     return Rights(
@@ -118,10 +118,10 @@ def _why_not_agree(
     if own.approved_sha256 == proposal.content_sha256:
         return "You agreed to this."
     if own.contributed and not environment.self_approval:
-        others = wording.names_words(
+        others = wording.ask_words(
             [name for _, name in reviewers(session, environment, participants, agreement)]
         )
-        return f"You wrote part of this. Ask: {others}."
+        return f"You wrote part of this. {others}"
     return None
 
 

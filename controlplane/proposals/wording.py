@@ -54,6 +54,15 @@ def names_words(names: Sequence[str], *, limit: int = 5) -> str:
     return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def ask_words(names: Sequence[str]) -> str:
+    """Return whom to ask, as a sentence; where there is nobody, what has to happen first."""
+    return (
+        f"Ask: {names_words(names)}."
+        if names
+        else "Nobody else may yet: an administrator has to add somebody."
+    )
+
+
 def due_words(due_at: dt.datetime, zone: str) -> str:
     """Return a time in the zone that it was chosen in, and in UTC: "Tue 24 Nov 2026, 09:00 Europe/Berlin (08:00 UTC)"."""
     utc = due_at.astimezone(dt.UTC)

@@ -10,7 +10,7 @@ from controlplane.errors import FieldError
 from controlplane.prompts import textdiff
 from controlplane.proposals.inputs import moment_of
 from controlplane.proposals.pages import side_by_side
-from controlplane.proposals.wording import chip, counted, due_words, names_words
+from controlplane.proposals.wording import ask_words, chip, counted, due_words, names_words
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,8 @@ def test_side_by_side_has_each_line_once_on_its_side(old: list[str], new: list[s
     right = [pair.right for pair in pairs if pair.right]
     assert left == [row for row in rows if row.kind != "ins"]
     assert right == [row for row in rows if row.kind != "del"]
+
+
+def test_where_there_is_nobody_to_ask_it_says_what_has_to_happen() -> None:
+    assert ask_words(["Ada", "Grace"]) == "Ask: Ada, Grace."
+    assert ask_words([]) == "Nobody else may yet: an administrator has to add somebody."

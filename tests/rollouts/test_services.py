@@ -10,18 +10,15 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.configurations.services import archive_configuration
 from controlplane.db import now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
-from controlplane.registry import services as registry
-from controlplane.registry.inputs import EnvironmentInput
 from controlplane.releases import services as releases
-from controlplane.releases.history import latest_release, snapshot_of
+from controlplane.releases.history import latest_release
 from controlplane.releases.saved import live_entries, saved_entries
 from controlplane.rollouts import services, standing
 from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.standing import State
 from controlplane.runtime.bucketing import BUCKETS
-from controlplane.runtime.resolver import Request, in_gate, resolve
-from controlplane.runtime.snapshot import Snapshot
-from tests.rollouts.walk import KEY, REASON, Walk, second_version
+from controlplane.runtime.resolver import Request, resolve
+from tests.rollouts.walk import KEY, REASON, Walk, second_version, snapshot
 
 ActorAs = Callable[[Role | str], Actor]
 ALL = set(range(BUCKETS))
@@ -29,13 +26,6 @@ ALL = set(range(BUCKETS))
 
 def state_of(walk: Walk, rollout: Rollout) -> State:
     return standing.get_standing(walk.session, walk.environment, rollout.number).state
-
-
-def snapshot(session: Session, environment: str = "production") -> Snapshot:
-    release = latest_release(session, environment)
-    assert release is not None
-    data = snapshot_of(session, environment, release.number)
-    return Snapshot.load(data, release=release.number, environment=environment)
 
 
 def test_starting_puts_the_share_on_the_newer_version_and_keeps_the_baseline_first(walk: Walk) -> None:
@@ -336,55 +326,6 @@ def test_environments_do_not_touch_each_other(walk: Walk) -> None:
     assert [len(each) for each in walk.owned()] == [80_000, 20_000]
 
 
-def test_a_gate_lets_the_same_people_in_again(walk: Walk) -> None:
-    def inside() -> set[str]:
-        live = snapshot(walk.session)
-        units = [f"u-{number}" for number in range(1_000)]
-        return {unit for unit in units if in_gate(live, "COACHING_RESPONSE", unit).included}
-
-    def gate(share: int) -> None:
-        services.set_gate(
-            walk.session, "production", "COACHING_RESPONSE", share=share, reason=REASON, actor=walk.actor
-        )
-
-    gate(10_000)
-    ten = inside()
-    gate(50_000)
-    assert ten < inside()
-    gate(0)
-    assert inside() == set()
-    gate(10_000)
-    assert inside() == ten
-    gate(BUCKETS)
-    assert len(inside()) == 1_000
-    assert [event.sentence for event in walk.events("gate.")] == [
-        "lowered the gate of COACHING_RESPONSE from 100 % to 10 % of users in production: the rest take the legacy path",
-        "raised the gate of COACHING_RESPONSE from 10 % to 50 % of users in production: the rest take the legacy path",
-        "lowered the gate of COACHING_RESPONSE from 50 % to 0 % of users in production: every call takes the legacy path",
-        "raised the gate of COACHING_RESPONSE from 0 % to 10 % of users in production: the rest take the legacy path",
-        "raised the gate of COACHING_RESPONSE from 10 % to 100 % of users in production: every call goes through configuration lookup",
-    ]
-
-
-def test_a_gate_does_not_move_what_its_page_did_not_see(walk: Walk) -> None:
-    def gate(share: int, base: int) -> None:
-        services.set_gate(
-            walk.session,
-            "production",
-            "COACHING_RESPONSE",
-            share=share,
-            reason=REASON,
-            actor=walk.actor,
-            base=base,
-        )
-
-    gate(10_000, base=1)
-    with pytest.raises(Conflict, match="release 2, by Publisher One"):
-        gate(20_000, base=1)
-    with pytest.raises(NotFound):
-        services.set_gate(walk.session, "production", "NOWHERE", share=1, reason=REASON, actor=walk.actor)
-
-
 def test_of_two_who_move_at_once_one_is_told(engine: Engine, actor_as: ActorAs) -> None:
     """Two people on the same page, pressing Apply at the same moment: real transactions on a real Postgres."""
     with Session(engine, expire_on_commit=False) as session:
@@ -442,15 +383,3 @@ def test_of_two_who_start_at_once_one_is_told(engine: Engine, actor_as: ActorAs)
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["started", "told"]
-
-
-def test_the_gate_of_what_is_not_live_there_is_refused_in_words(
-    first_data: Session, actor_as: ActorAs
-) -> None:
-    registry.create_environment(
-        first_data, EnvironmentInput(code="canary", name="Canary"), actor=actor_as("admin")
-    )
-    with pytest.raises(Refused, match="KPI_ANALYSIS is not live in canary yet"):
-        services.set_gate(
-            first_data, "canary", "KPI_ANALYSIS", share=10_000, reason="A try", actor=actor_as("publisher")
-        )

@@ -10,10 +10,12 @@ from controlplane.audit.models import AuditEvent
 from controlplane.configurations.editing import values_of
 from controlplane.configurations.models import Configuration
 from controlplane.configurations.services import get_configuration, save_version
+from controlplane.releases.history import latest_release, snapshot_of
 from controlplane.rollouts import services
 from controlplane.rollouts.documents import stacks_of
 from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.standing import live_entry
+from controlplane.runtime.snapshot import Snapshot
 
 REASON = "a test of moving shares"
 KEY = "configuration/COACHING_RESPONSE/premium/*"
@@ -27,6 +29,14 @@ def second_version(session: Session, actor: Actor, *, temperature: float = 0.3) 
     save_version(session, configuration, values, base_version=newest.number, actor=actor)
     session.commit()
     return get_configuration(session, "COACHING_RESPONSE", tier="premium")
+
+
+def snapshot(session: Session, environment: str = "production") -> Snapshot:
+    """What a runtime would serve of the newest release."""
+    release = latest_release(session, environment)
+    assert release is not None
+    data = snapshot_of(session, environment, release.number)
+    return Snapshot.load(data, release=release.number, environment=environment)
 
 
 @dataclass
