@@ -113,16 +113,16 @@ class _Merging:
     def _order(
         self, path: str, kept: Iterable[str], base: list[str], theirs: list[str], ours: list[str]
     ) -> list[str]:
-        """Return the order of the items that are kept; one that only one side moved stays as that side has it."""
+        """Return the order of the items that are kept; only where both sides moved some has somebody to decide."""
         kept = list(kept)
         if ours in (theirs, base):
             order = theirs
         elif theirs == base:
             order = ours
-        elif _as_expected(base, theirs):
-            order = base if _as_expected(base, ours) else ours
-        elif _as_expected(base, ours):
-            order = theirs
+        elif not _moved(base, ours):
+            order = _woven(theirs, ours)
+        elif not _moved(base, theirs):
+            order = _woven(ours, theirs)
         else:
             order = self._value(path, base, theirs, ours)
         order = [label for label in order if label in kept]
@@ -171,9 +171,29 @@ def _shares_agree(*named: dict[str, Document]) -> bool:
     return _settled(*shares) is not None
 
 
-def _as_expected(base: list[str], side: list[str]) -> bool:
-    """Say whether items only went, or came at the end: `releases.diff` does not call that another order."""
-    return side == [label for label in base if label in side] + [label for label in side if label not in base]
+def _moved(base: list[str], side: list[str]) -> bool:
+    """Say whether items that were there before have another order; that some went or came is none."""
+    return [label for label in base if label in side] != [label for label in side if label in base]
+
+
+def _woven(order: list[str], side: list[str]) -> list[str]:
+    """Return `order` with what else `side` has, each behind what it stands behind there, or at the end as there.
+
+    Where both put something at one place, what `order` has comes first.
+    """
+    woven = list(order)
+    for place, label in enumerate(side):
+        if label in woven:
+            continue
+        if not any(each in order for each in side[place:]):
+            woven.append(label)
+            continue
+        before = next((each for each in reversed(side[:place]) if each in woven), None)
+        at = 0 if before is None else woven.index(before) + 1
+        while at < len(woven) and woven[at] not in side:
+            at += 1
+        woven.insert(at, label)
+    return woven
 
 
 def _label_place(label: str) -> tuple[int, str]:

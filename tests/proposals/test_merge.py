@@ -256,6 +256,25 @@ def test_another_order_and_another_parameter_go_together() -> None:
         assert merged.document == interaction(parameter("b"), parameter("a"), parameter("c"))
 
 
+def test_parameters_that_both_put_at_one_place_are_no_conflict() -> None:
+    base = interaction(parameter("m"))
+    theirs = interaction(parameter("z"), parameter("m"))
+    ours = interaction(parameter("a"), parameter("m"), parameter("n"))
+
+    merged = merge(base, theirs, ours)
+
+    assert not merged.conflicts
+    assert merged.document == interaction(parameter("z"), parameter("a"), parameter("m"), parameter("n"))
+
+
+def test_two_other_orders_are_one_choice() -> None:
+    base = interaction(parameter("a"), parameter("b"), parameter("c"))
+    theirs = interaction(parameter("b"), parameter("a"), parameter("c"))
+    ours = interaction(parameter("a"), parameter("c"), parameter("b"))
+
+    assert paths(merge(base, theirs, ours)) == ["order of parameters"]
+
+
 @pytest.mark.parametrize("ours", [None, gate([0, 7])])
 def test_an_entry_that_one_removed_or_both_made_is_one_choice(ours: Document | None) -> None:
     theirs = gate([0, 9])

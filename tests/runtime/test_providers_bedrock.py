@@ -227,18 +227,21 @@ async def test_a_cancelled_call_ends_at_once_and_its_thread_soon(
     fake: FakeProvider, bedrock: BedrockProvider, reply: Reply, streaming: bool
 ) -> None:
     fake.usual = reply
+    await bedrock.close()  # the next call begins a pool of its own
+    others = set(threading.enumerate())  # those of providers that other tests have left to the garbage collector
     task = asyncio.create_task(ask(bedrock, REQUEST, streaming=streaming))
     assert await asyncio.to_thread(fake.hanging.wait, 10)
+    ours = {each for each in threading.enumerate() if each.name.startswith("bedrock")} - others
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not fake.release.is_set(), "it did not wait for the provider"
     fake.release.set()
     await bedrock.close()
-    for thread in threading.enumerate():
-        if thread.name.startswith("bedrock"):
-            await asyncio.to_thread(thread.join, 10)
-            assert not thread.is_alive()
+    assert ours, "it was called in a thread of the provider's"
+    for thread in ours:
+        await asyncio.to_thread(thread.join, 10)
+        assert not thread.is_alive()
 
 
 async def test_a_reader_who_stops_stops_the_stream(fake: FakeProvider, bedrock: BedrockProvider) -> None:
