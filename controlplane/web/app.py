@@ -40,6 +40,7 @@ BLUEPRINTS = (
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",
+    "controlplane.explain.views",
     "controlplane.overview.views",
 )
 
