@@ -19,7 +19,7 @@ from controlplane.errors import Refused
 from controlplane.explain.asked import Asked
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
 from controlplane.proposals.models import Proposal, ProposalParticipant
-from controlplane.releases.history import get_release, snapshot_of
+from controlplane.releases.history import get_release, latest_release, snapshot_of
 from controlplane.releases.models import ExportStep, Release
 from controlplane.releases.steps import State, Step
 from controlplane.runtime.bucketing import BUCKETS
@@ -83,6 +83,12 @@ def answers(session: Session, environment: str, asked: Sequence[Asked], pool: Re
     found = _snapshot(session, source.release)
     switches = _switches(session, environment, at)
     return [_answer(found, source, each, at, switches, pool) for each in asked]
+
+
+def newest_snapshot(session: Session, environment: str) -> Snapshot | None:
+    """Return what was published last, made ready to be asked; None before the first release."""
+    release = latest_release(session, environment)
+    return None if release is None else _snapshot(session, release)
 
 
 def _answer(

@@ -42,6 +42,7 @@ BLUEPRINTS = (
     "controlplane.proposals.offering_views",
     "controlplane.explain.views",
     "controlplane.overview.views",
+    "controlplane.coverage.views",
 )
 
 
