@@ -145,6 +145,22 @@ class RenderPool:
         found = self._render(source, declared, [dict(values)], patience, WALL_SECONDS)
         return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
 
+    def render_all(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        *,
+        patience: float = PREVIEW_PATIENCE,
+        wall: float = WALL_SECONDS,
+    ) -> list[Preview] | Problem:
+        """Render `source` once with each set of values, in one job; raises only `RenderBusy`.
+
+        There is a preview for each set, in their order, and a set that fails hides no other. A `Problem` is told instead
+        when nothing could be tried at all.
+        """
+        return self._render(source, declared, [dict(values) for values in value_sets], patience, wall)
+
     def check(
         self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
     ) -> Problem | None:
