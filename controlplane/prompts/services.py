@@ -7,6 +7,7 @@ leave no audit event; what they become does.
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -89,7 +90,7 @@ def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, 
     found = session.get(Interaction, interaction)
     if found is None:
         raise NotFound("interaction", interaction)
-    return tuple(Parameter(**parameter) for parameter in found.parameters)
+    return msgspec.convert(found.parameters, tuple[Parameter, ...])
 
 
 def free_code(session: Session, interaction: str) -> str:
