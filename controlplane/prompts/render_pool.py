@@ -1,11 +1,14 @@
-"""The site's side of the render worker: a small pool, started when first needed, and answers in words.
+"""The site's side of the render workers: a small pool, started when first needed, and answers in words.
 
     from controlplane.prompts.render_pool import shared
 
-    shared().preview(source, values, declared)    -> Preview, whatever the template does
-    shared().check(source, declared)              -> Problem, or None when the template may be saved and published
+    shared().preview(source, values, declared)        -> Preview, whatever the template does
+    shared().render_all(source, declared, values)     -> a Preview for each set of values, whatever one of them does
+    shared().check(source, declared)                  -> Problem, or None when the template may be saved and published
+    shared().check_all(source, declared, values)      -> Problem or None for each set of values
+    shared().inspect(sources)                         -> the names that each text uses, and what is wrong with it
 
-Each web process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
+Each process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
 """
 
 import atexit
@@ -15,9 +18,10 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -25,18 +29,21 @@ import controlplane
 from controlplane.errors import ControlPlaneError
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
+    HEAD,
     JOB_BYTES,
     PATIENT_WALL_SECONDS,
     READY,
-    WALL,
+    UNIT,
     WALL_SECONDS,
-    Job,
+    Inspection,
     Outcome,
+    Rendering,
     receive,
     send,
 )
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.renderer import Preview, Problem
+from controlplane.runtime.validate import Body
 
 WORKERS = 2
 QUEUE = 16
@@ -46,6 +53,10 @@ PREVIEW_PATIENCE = 0.4
 CHECK_PATIENCE = 8.0
 _GRACE = 0.3
 _START_SECONDS = 15.0
+_MOST_OF_A_UNIT = 1 + UNIT.size
+_PREVIEW: Final = msgspec.json.Decoder(Preview)
+_BODY: Final = msgspec.json.Decoder(Body)
+T = TypeVar("T")
 
 _ENDINGS = {
     Outcome.TOO_SLOW: "This template took longer than 1 second. Shorten its loops, or give it less to go through.",
@@ -54,6 +65,13 @@ _ENDINGS = {
     Outcome.DIED: "This template brought its worker down. Undo the last change, or make it simpler.",
     Outcome.NOT_STARTED: "The worker that renders templates could not be started. Whoever runs this site finds why in its log.",
 }
+
+
+_AMONG_OTHERS = {
+    Outcome.TOO_SLOW: "There was no time left for this: one template and all that it is tried with may take 1 second together.",
+    Outcome.TOO_LONG: "There was no room left for this text: all texts of one template together are too long to show. Look at it alone.",
+}
+_NOT_JSON = "the text or a value holds something that cannot be written as UTF-8 JSON"
 
 
 class RenderBusy(ControlPlaneError):  # noqa: N818 - the name reads as what is raised
@@ -90,12 +108,12 @@ class _Worker:
             self.kill()
             raise _Broken
 
-    def ask(self, payload: bytes, wall: float) -> bytes:
-        """Have one job done that may take `wall` seconds."""
+    def ask(self, payload: bytes, units: int, wall: float) -> bytes:
+        """Have one job done that has so many units and may take `wall` seconds."""
         self._channel.settimeout(wall + _GRACE)
         try:
-            send(self._channel, WALL.pack(wall) + payload)
-            answer = receive(self._channel, ANSWER_BYTES + 1)
+            send(self._channel, HEAD.pack(wall, units) + payload)
+            answer = receive(self._channel, ANSWER_BYTES + units * _MOST_OF_A_UNIT)
         except OSError as error:  # a timeout is one too
             raise _Broken from error
         if not answer:
@@ -108,7 +126,7 @@ class _Worker:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it; its child notices and ends too."""
+        """End it; its child ends with it."""
         self._channel.close()
         self._process.kill()
         self._process.wait()
@@ -126,7 +144,7 @@ class RenderPool:
         self._most_workers = workers
         self._most_waiting = queue
         self._change = threading.Condition()
-        self._idle: list[_Worker] = []
+        self._idle: deque[_Worker] = deque()
         self._busy = 0
         self._waiting = 0
         self._is_warm = False
@@ -142,7 +160,7 @@ class RenderPool:
         patience: float = PREVIEW_PATIENCE,
     ) -> Preview:
         """Render `source` as the runtime would and say all that is wrong; raises only `RenderBusy`."""
-        found = self._render(source, declared, [dict(values)], patience, WALL_SECONDS)
+        found = self.render_all(source, declared, [values], patience=patience)
         return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
 
     def render_all(
@@ -156,10 +174,11 @@ class RenderPool:
     ) -> list[Preview] | Problem:
         """Render `source` once with each set of values, in one job; raises only `RenderBusy`.
 
-        There is a preview for each set, in their order, and a set that fails hides no other. A `Problem` is told instead
-        when nothing could be tried at all.
+        There is a preview for each set, in their order, and a set that fails, is ended or does not fit into the answer
+        (4 MiB for all texts together) hides no other: its preview has a `problem` that says so. All sets together may take
+        one second. A `Problem` instead of a list says that nothing could be tried at all.
         """
-        return self._render(source, declared, [dict(values) for values in value_sets], patience, wall)
+        return self._tried(source, declared, value_sets, patience, wall, texts=True)
 
     def check(
         self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
@@ -172,12 +191,38 @@ class RenderPool:
         everything = {parameter.name: parameter.example for parameter in declared}
         required = {parameter.name: parameter.example for parameter in declared if parameter.required}
         chances = [everything, required] if required != everything else [everything]
-        found = self._render(source, declared, chances, patience, PATIENT_WALL_SECONDS)
+        found = self.check_all(source, declared, chances, patience=patience)
         if isinstance(found, Problem):
             return found
-        with_all, *others = (preview.problem for preview in found)
+        with_all, *others = found
         without_optional = next(filter(None, others), None)
         return with_all or (without_optional and _without_optional(without_optional))
+
+    def check_all(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        *,
+        patience: float = CHECK_PATIENCE,
+    ) -> list[Problem | None] | Problem:
+        """Say for each set of values why `source` cannot be rendered with it, or None; as `render_all`, without the texts."""
+        found = self._tried(source, declared, value_sets, patience, PATIENT_WALL_SECONDS, texts=False)
+        return found if isinstance(found, Problem) else [preview.problem for preview in found]
+
+    def inspect(
+        self, sources: Sequence[str], *, patience: float = CHECK_PATIENCE
+    ) -> list[Body | Problem] | Problem:
+        """Return for each text the names it uses and what is wrong with it, or the `Problem` that it was too much to look at.
+
+        All of them together may take one second of a processor, so hand over some dozens at a time.
+        """
+        try:
+            payload = msgspec.json.encode(Inspection(tuple(sources)))
+        except UnicodeEncodeError:
+            return Problem(_NOT_JSON)
+        answers = self._done(payload, len(sources), patience, PATIENT_WALL_SECONDS)
+        return answers if isinstance(answers, Problem) else [_read(each, _BODY) for each in answers]
 
     def warm_up(self) -> None:
         """Start the workers in the background, once for each process, so that the first preview need not wait for one."""
@@ -213,41 +258,58 @@ class RenderPool:
                 return
         worker.kill()
 
-    def _render(
+    def _tried(
         self,
         source: str,
         declared: Sequence[Parameter],
-        values: list[dict[str, Any]],
+        value_sets: Sequence[Mapping[str, Any]],
         patience: float,
         wall: float,
+        *,
+        texts: bool,
     ) -> list[Preview] | Problem:
+        written, refused = _written(value_sets)
         try:
-            payload = msgspec.json.encode(Job(source, tuple(declared), tuple(values)))
+            job = Rendering(source, tuple(declared), tuple(written.values()), texts)
+            payload = msgspec.json.encode(job)
         except (UnicodeEncodeError, ValueError, RecursionError):
-            return Problem("the text or a value holds something that cannot be written as UTF-8 JSON")
+            return Problem(_NOT_JSON)
+        answers = self._done(payload, len(written), patience, wall) if written else []
+        if isinstance(answers, Problem):
+            return answers
+        read = [_read(answer, _PREVIEW, alone=len(written) == 1) for answer in answers]
+        found = dict(zip(written, read, strict=True)) | refused
+        ordered = [found[index] for index in range(len(value_sets))]
+        return [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
+
+    def _done(self, payload: bytes, units: int, patience: float, wall: float) -> list[bytes] | Problem:
+        """Return the answer of each unit of a job; raises `RenderBusy`."""
         if len(payload) > JOB_BYTES:
             return Problem("the template and its values are too large")
         with self._turn(patience):
-            return _read(self._ask(payload, wall))
+            answer = self._ask(payload, units, wall)
+        if isinstance(answer, Outcome):
+            return Problem(_ENDINGS[answer])
+        return _cut(answer, units) or Problem(_ENDINGS[Outcome.DIED])
 
-    def _ask(self, payload: bytes, wall: float) -> bytes:
+    def _ask(self, payload: bytes, units: int, wall: float) -> bytes | Outcome:
         """Have a worker do it; one that fails is ended, and the next job starts another."""
         worker = self._idle_worker()
         try:
             worker = worker or _Worker()
-            answer = worker.ask(payload, wall)
+            answer = worker.ask(payload, units, wall)
         except (_Broken, OSError):
-            answer = Outcome.DIED.value if worker else Outcome.NOT_STARTED.value
-            if worker:
-                worker.kill()
-        else:
-            self._put_back(worker)
+            if worker is None:
+                return Outcome.NOT_STARTED
+            worker.kill()
+            return Outcome.DIED
+        self._put_back(worker)
         return answer
 
     def _idle_worker(self) -> _Worker | None:
         with self._change:
             while self._idle:
-                worker = self._idle.pop()
+                worker = self._idle.popleft()  # the one that has rested longest: its next child is ready
                 if worker.alive:
                     return worker
                 worker.kill()
@@ -283,7 +345,7 @@ class RenderPool:
             self._process_id = os.getpid()
             for worker in self._idle:
                 worker.forget()
-            self._idle, self._busy, self._waiting, self._is_warm = [], 0, 0, False
+            self._idle, self._busy, self._waiting, self._is_warm = deque(), 0, 0, False
 
 
 _shared = RenderPool()
@@ -295,15 +357,46 @@ def shared() -> RenderPool:
     return _shared
 
 
-def _read(answer: bytes) -> list[Preview] | Problem:
-    """Understand a worker's answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
+def _written(
+    value_sets: Sequence[Mapping[str, Any]],
+) -> tuple[dict[int, dict[str, Any]], dict[int, Preview | Problem]]:
+    """Return the sets of values that can be handed over, by their place, and why the others cannot."""
+    written: dict[int, dict[str, Any]] = {}
+    refused: dict[int, Preview | Problem] = {}
+    left = JOB_BYTES // 2
+    for index, values in enumerate(value_sets):
+        try:
+            size = len(msgspec.json.encode(values))
+        except (UnicodeEncodeError, ValueError, RecursionError, TypeError):
+            refused[index] = Problem(_NOT_JSON)
+            continue
+        if size > left:
+            refused[index] = Problem("these values are too large, or too large together with the others")
+            continue
+        left -= size
+        written[index] = dict(values)
+    return written, refused
+
+
+def _cut(answer: bytes, units: int) -> list[bytes] | None:
+    """Return the units' answers out of a worker's; None when it is not made of so many."""
+    found, start = [], 0
+    while start + UNIT.size <= len(answer):
+        end = start + UNIT.size + UNIT.unpack_from(answer, start)[0]
+        found.append(answer[start + UNIT.size : end])
+        start = end
+    return found if len(found) == units and start == len(answer) else None
+
+
+def _read(answer: bytes, decoder: msgspec.json.Decoder[T], *, alone: bool = False) -> T | Problem:
+    """Understand one answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
     try:
         outcome = Outcome(answer[:1])
         if outcome is Outcome.ANSWERED:
-            return msgspec.json.decode(answer[1:], type=list[Preview])
+            return decoder.decode(answer[1:])
     except ValueError:  # msgspec's ValidationError is one
         outcome = Outcome.DIED
-    return Problem(_ENDINGS[outcome])
+    return Problem(_ENDINGS[outcome] if alone else _AMONG_OTHERS.get(outcome, _ENDINGS[outcome]))
 
 
 def _without_optional(problem: Problem) -> Problem:
