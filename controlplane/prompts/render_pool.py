@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -56,7 +56,6 @@ _START_SECONDS = 15.0
 _MOST_OF_A_UNIT = 1 + UNIT.size
 _PREVIEW: Final = msgspec.json.Decoder(Preview)
 _BODY: Final = msgspec.json.Decoder(Body)
-T = TypeVar("T")
 
 _ENDINGS = {
     Outcome.TOO_SLOW: "This template took longer than 1 second. Shorten its loops, or give it less to go through.",
@@ -138,7 +137,7 @@ class _Worker:
 
 
 class RenderPool:
-    """At most `workers` jobs at once and `queue` waiting; anyone beyond that is told to come back."""
+    """At most `workers` jobs at once, and `queue` previews and as many checks waiting; anyone beyond is told to come back."""
 
     def __init__(self, *, workers: int = WORKERS, queue: int = QUEUE) -> None:
         self._most_workers = workers
@@ -146,7 +145,7 @@ class RenderPool:
         self._change = threading.Condition()
         self._idle: deque[_Worker] = deque()
         self._busy = 0
-        self._waiting = 0
+        self._waiting = {True: 0, False: 0}  # saves and publishes; previews
         self._is_warm = False
         self._is_closed = False
         self._process_id = os.getpid()
@@ -222,7 +221,9 @@ class RenderPool:
         except UnicodeEncodeError:
             return Problem(_NOT_JSON)
         answers = self._done(payload, len(sources), patience, PATIENT_WALL_SECONDS)
-        return answers if isinstance(answers, Problem) else [_read(each, _BODY) for each in answers]
+        if isinstance(answers, Problem):
+            return answers
+        return [_read(answer, _BODY, alone=len(answers) == 1) for answer in answers]
 
     def warm_up(self) -> None:
         """Start the workers in the background, once for each process, so that the first preview need not wait for one."""
@@ -277,8 +278,9 @@ class RenderPool:
         answers = self._done(payload, len(written), patience, wall) if written else []
         if isinstance(answers, Problem):
             return answers
-        read = [_read(answer, _PREVIEW, alone=len(written) == 1) for answer in answers]
-        found = dict(zip(written, read, strict=True)) | refused
+        found = dict(refused)
+        for index, answer in zip(written, answers, strict=True):
+            found[index] = _read(answer, _PREVIEW, alone=len(written) == 1)
         ordered = [found[index] for index in range(len(value_sets))]
         return [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
 
@@ -286,7 +288,7 @@ class RenderPool:
         """Return the answer of each unit of a job; raises `RenderBusy`."""
         if len(payload) > JOB_BYTES:
             return Problem("the template and its values are too large")
-        with self._turn(patience):
+        with self._turn(patience, is_check=wall > WALL_SECONDS):
             answer = self._ask(payload, units, wall)
         if isinstance(answer, Outcome):
             return Problem(_ENDINGS[answer])
@@ -316,36 +318,43 @@ class RenderPool:
         return None
 
     @contextlib.contextmanager
-    def _turn(self, patience: float) -> Iterator[None]:
-        """Wait for one of the places; raises `RenderBusy` when too many wait already or none comes free in time."""
+    def _turn(self, patience: float, *, is_check: bool = False) -> Iterator[None]:
+        """Wait for one of the places; raises `RenderBusy` when too many wait already or none comes free in time.
+
+        Previews let saves and publishes go first: however many people type, and whatever they type, one can publish.
+        """
         with self._change:
             self._start_anew_after_a_fork()
-            if self._busy >= self._most_workers:
-                self._wait(patience)
+            if not self._has_place(is_check):
+                self._wait(patience, is_check)
             self._busy += 1
         try:
             yield
         finally:
             with self._change:
                 self._busy -= 1
-                self._change.notify()
+                self._change.notify_all()
 
-    def _wait(self, patience: float) -> None:
-        if self._waiting >= self._most_waiting:
+    def _has_place(self, is_check: bool) -> bool:  # noqa: FBT001 - private, and named at each call
+        return self._busy < self._most_workers and (is_check or not self._waiting[True])
+
+    def _wait(self, patience: float, is_check: bool) -> None:  # noqa: FBT001 - as above
+        if self._waiting[is_check] >= self._most_waiting:
             raise RenderBusy
-        self._waiting += 1
+        self._waiting[is_check] += 1
         try:
-            if not self._change.wait_for(lambda: self._busy < self._most_workers, timeout=patience):
+            if not self._change.wait_for(lambda: self._has_place(is_check), timeout=patience):
                 raise RenderBusy
         finally:
-            self._waiting -= 1
+            self._waiting[is_check] -= 1
 
     def _start_anew_after_a_fork(self) -> None:
         if self._process_id != os.getpid():
             self._process_id = os.getpid()
             for worker in self._idle:
                 worker.forget()
-            self._idle, self._busy, self._waiting, self._is_warm = deque(), 0, 0, False
+            self._idle, self._busy, self._is_warm = deque(), 0, False
+            self._waiting = {True: 0, False: 0}
 
 
 _shared = RenderPool()
@@ -388,7 +397,7 @@ def _cut(answer: bytes, units: int) -> list[bytes] | None:
     return found if len(found) == units and start == len(answer) else None
 
 
-def _read(answer: bytes, decoder: msgspec.json.Decoder[T], *, alone: bool = False) -> T | Problem:
+def _read(answer: bytes, decoder: msgspec.json.Decoder[Any], *, alone: bool) -> Any:
     """Understand one answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
     try:
         outcome = Outcome(answer[:1])

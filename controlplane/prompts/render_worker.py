@@ -303,7 +303,7 @@ def _cut(found: bytearray) -> bytes | None:
 def _warm_up() -> None:
     """Make everything be imported that a job may need: a child can open no file, and Jinja imports on its first error."""
     name = Parameter(name="name", type="string", required=True)
-    values = ({"name": "Ana"}, {"name": 1}, {})
+    values: tuple[dict[str, Any], ...] = ({"name": "Ana"}, {"name": 1}, {})
     for source in (
         "{{ name|upper }}{% for x in [1] %}{{ x }}{% endfor %}",
         "{{ name",

@@ -17,6 +17,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.identifiers import new_identifier
 from controlplane.db import now
 from controlplane.errors import NotFound, Refused
+from controlplane.prompts.inspection import inspector
 from controlplane.prompts.models import PromptVersion
 from controlplane.proposals.models import UploadedBundle
 from controlplane.proposals.sources import Offer, from_documents
@@ -70,7 +71,7 @@ def read(data: bytes) -> Bundle:
         raise _refused(f"This bundle is damaged or of another version: {problem}.") from None
     if _holds_zero([pointer.published_at, documents]):
         raise _refused("This bundle has a zero byte in it, which cannot be kept here.")
-    problems = validate_raws(snapshot.raws, texts)
+    problems = validate_raws(snapshot.raws, texts, inspect=inspector(texts))
     if problems:
         raise _refused(_told(problems))
     return Bundle(pointer, documents, texts)

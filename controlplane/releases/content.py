@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
+from controlplane.prompts.inspection import inspector
 from controlplane.releases.diff import EntryChange
 from controlplane.releases.history import latest_release
 from controlplane.releases.saved import bodies_by_hash, hashes_named, live_texts
@@ -54,10 +55,10 @@ class Content:
         return Content(texts, _bodies_of(session, texts, known=self.bodies)), unwritten
 
     def problems(self, *, after: "Live") -> list[Problem]:
-        """Return all that is wrong with it, when it is to follow what is live."""
+        """Return all that is wrong with it, when it is to follow what is live; may raise `RenderBusy`."""
         known = after.sha256 in _in_order
         checked = Checked(after.content.texts, after.content.bodies) if known else None
-        found = validate_raws(self.texts, self.bodies, checked=checked)
+        found = validate_raws(self.texts, self.bodies, checked=checked, inspect=inspector(self.bodies))
         if not found:
             _remember(self.sha256)
         return found
