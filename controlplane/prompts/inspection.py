@@ -19,8 +19,9 @@ from controlplane.runtime.validate import Body, Inspect, inspect_body
 
 # All texts of one job share one second of a processor; an ordinary one takes some milliseconds of it.
 _AT_A_TIME: Final = 40
+_MOST_SLOW: Final = 3  # so many jobs in which a text took too long
 _MOST_REMEMBERED: Final = 20_000
-_UNSEEN: Final = Body((), "this was not looked at, because another text took all the time there is")
+_UNSEEN: Final = Body((), "this was not looked at, because other texts took all the time there is")
 
 _known: OrderedDict[str, Body] = OrderedDict()
 _change = threading.Lock()
@@ -29,8 +30,8 @@ _change = threading.Lock()
 def inspector(bodies: Mapping[str, str], *, pool: RenderPool | None = None) -> Inspect:
     """Return what says of each of these texts which names it uses and what is wrong with it; it may raise `RenderBusy`.
 
-    Once a text has taken all the time there is, those that are not known yet are refused unseen: a release with such a
-    text cannot go live anyway, and a thousand of them must not hold a worker for a thousand seconds.
+    Where text after text takes all the time there is, those that are not known yet are refused unseen: a release with such
+    a text cannot go live anyway, and a thousand of them must not hold a worker for a thousand seconds.
     """
     unseen: dict[str, Body] = {}
 
@@ -64,7 +65,8 @@ def _look(pool: RenderPool, first: dict[str, str], others: Iterable[str]) -> dic
     hashed = {digest(body.encode()): body for body in others if _is_readable(body)}
     waiting = {sha256: body for sha256, body in (first | hashed).items() if sha256 not in _known}
     refused: dict[str, Body] = {}
-    while waiting and not refused:
+    slow = 0
+    while waiting and slow < _MOST_SLOW:
         batch = dict(list(waiting.items())[:_AT_A_TIME])
         answers = pool.inspect(list(batch.values()))
         if isinstance(answers, Problem):
@@ -75,6 +77,7 @@ def _look(pool: RenderPool, first: dict[str, str], others: Iterable[str]) -> dic
                 refused[sha256] = Body((), answer.message)
             else:
                 _remember(sha256, answer)
+        slow += not refused.keys().isdisjoint(batch)
     return refused | dict.fromkeys(waiting, _UNSEEN)
 
 

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -61,7 +61,20 @@ class Content:
         found = validate_raws(self.texts, self.bodies, checked=checked, inspect=inspector(self.bodies))
         if not found:
             _remember(self.sha256)
-        return found
+        return by_entry(found, self.texts)
+
+
+def by_entry(problems: Iterable[Problem], texts: Mapping[str, Any]) -> list[Problem]:
+    """Return the same problems, those of a text at the templates that have it: nobody knows a text by its hash."""
+    told: list[Problem] = []
+    for problem in problems:
+        kind, _, sha256 = problem.key.partition("/")
+        keys = (
+            [key for key, text in texts.items() if sha256.encode() in bytes(text)] if kind == "body" else []
+        )
+        templates = [key for key in keys if key.startswith("prompt/")]
+        told += [Problem(key, "", problem.message) for key in templates or keys] or [problem]
+    return told
 
 
 @dataclass(frozen=True)

@@ -18,64 +18,6 @@ DECLARED = (
 )
 VALUES = {"name": "Ana", "goals": ["Grow"]}
 
-# Passes the profile and every ceiling inside the renderer for as long as it can: only the clock ends it.
-ENDLESS = "{% for a in range(1000) %}" + "{% if a|tojson|length > 9 and 'x'|replace('x', 'y') %}z{% endif %}" * 300 + "{% endfor %}x"  # fmt: skip
-HOSTILE = {
-    "nested loops": "{% for a in range(1000) %}{% for b in range(1000) %}{% if a == b %}{% endif %}{% endfor %}{% endfor %}",
-    "loops that write": "{% for a in range(1000) %}{% for b in range(1000) %}" + "x" * 500 + "{% endfor %}{% endfor %}",
-    "three loops deep": "{% for a in range(9) %}{% for b in range(9) %}{% for c in range(9) %}{% endfor %}{% endfor %}{% endfor %}",
-    "a range without end": "{% for a in range(10 ** 12) %}{% endfor %}",
-    "a text a thousand million long": "{{ 'a' * 1000000000 }}",
-    "a list a thousand million long": "{{ ([1] * 1000000000)|length }}",
-    "folded while compiling": "{% if 9 ** 9 ** 9 ** 9 %}x{% endif %}",
-    "a number of a million digits": "{% set n = 99999999999 * 99999999999 * 99999999999 %}{{ n }}",
-    "padding": "{{ 'x'.ljust(999999999) }}",
-    "padding by a filter": "{{ 'x'|center(999999999) }}",
-    "padding by a format": "{{ '%999999999d' % 1 }}",
-    "padding by str.format": "{{ '{:>999999999}'.format(1) }}",
-    "doubling": "{% set a = 'x' %}" + "{% set a = a ~ a ~ a ~ a %}" * 40 + "{{ a }}",
-    "doubling lists": "{% set a = [1] %}" + "{% set a = a + a + a + a %}" * 40 + "{{ a|length }}",
-    "replacing": "{{ ('a' ~ 'b')|replace('', 'x' ~ 'y')|replace('', 'xxxxxxxxxxxxxxxxxxxxxxxx')|length }}" * 100,
-    "brackets": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
-    "signs": "{{ " + "-" * 60000 + "1 }}",
-    "ifs": "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
-    "a long chain": "{{ name" + ".a" * 20000 + " }}",
-    "a long sum": "{{ 1" + " + 1" * 16000 + " }}",
-    "many names": "{{ " + "}}{{ ".join(f"n{i}" for i in range(7000)) + " }}",
-    "a macro that calls itself": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-    "a recursive loop": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
-    "the classes of Python": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "classes by attr": "{{ ''|attr('__class__') }}",
-    "classes by format": "{{ '{0.__class__}'.format(name) }}",
-    "classes by format_map": "{{ '{a.__class__}'.format_map({'a': name}) }}",
-    "classes by an index": "{{ name['__class__'] }}",
-    "globals of a function": "{{ range.__globals__ }}",
-    "globals by lipsum": "{{ lipsum.__globals__['os'].environ }}",
-    "globals by cycler": "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
-    "the template itself": "{{ self.__init__.__globals__ }}",
-    "a file": "{% include '/etc/passwd' %}",
-    "an import": "{% from 'os' import environ %}{{ environ }}",
-    "too long": "x" * 70_000,
-    "a broken character": '{{ "\\ud800" }}',
-    "a regular expression": "{{ ('a' ~ 'a')|wordwrap(1) }}",
-    "sorting what cannot be": "{{ [1, 'a', [2]]|sort }}",
-    "endless": ENDLESS,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_template_is_answered_and_the_pool_still_serves(pool: RenderPool, source: str) -> None:
-    found = pool.preview(source, VALUES, DECLARED)
-    assert found.text is None or "class" not in found.text
-    assert found.problem is not None or len(found.text or "") < 300_000
-    assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"
-
-
-@pytest.mark.parametrize("name", ["the classes of Python", "classes by attr", "classes by format", "globals by lipsum", "globals by cycler", "a file", "folded while compiling", "nested loops"])  # fmt: skip
-def test_an_attack_is_refused(pool: RenderPool, name: str) -> None:
-    assert pool.preview(HOSTILE[name], VALUES, DECLARED).problem is not None
-    assert pool.check(HOSTILE[name], DECLARED) is not None
-
 
 def test_twenty_hostile_templates_at_once_do_not_wedge_the_pool(pool: RenderPool) -> None:
     answers: list[Preview | RenderBusy] = []
