@@ -1,5 +1,6 @@
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ControlPlaneRuntimeError
-from controlplane.runtime.renderer import Preview, compile_prompt, preview, render
+from controlplane.runtime.renderer import Preview, Problem, compile_prompt, preview, render
 
 DECLARED = (
     Parameter(name="name", type="string", required=True, example="Ana"),
@@ -74,6 +75,63 @@ def test_a_job_beyond_the_queue_is_told_to_come_back() -> None:
     pool.close()
 
 
+def test_saves_and_publishes_go_before_previews() -> None:
+    pool = RenderPool(workers=1)
+    order: list[str] = []
+    with ThreadPoolExecutor(2) as threads:
+        with pool._turn(1):
+            preview = threads.submit(
+                lambda: (pool.preview("x", {}, (), patience=60), order.append("preview"))
+            )
+            wait_until(lambda: pool._waiting[False] == 1)
+            check = threads.submit(lambda: (pool.check("x", ()), order.append("check")))
+            wait_until(lambda: pool._waiting[True] == 1)
+        check.result()
+        preview.result()
+    assert order == ["check", "preview"]
+    pool.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(3_000):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("it did not come to that")
+
+
+def test_one_set_of_values_hides_no_other(pool: RenderPool) -> None:
+    slow = "{% for a in goals %}{% for b in range(1000) %}{% set c = name|title|upper|title|upper|title|upper|title %}{% endfor %}{% endfor %}{{ name }}"  # fmt: skip
+    long = {"name": "a " * 30, "goals": ["x"] * 99}
+    broken = {"name": "Ana \ud800", "goals": []}
+    sets = [{"name": "Ana"}, long, {}, broken, long, {"name": "Ada"}]
+    found = pool.render_all(slow, DECLARED, sets, wall=30)  # of processor time it is one second in any case
+    assert isinstance(found, list)
+    assert [each.text for each in (found[0], found[5])] == ["Ana", "Ada"]
+    assert all(each.problem is not None for each in found[2:4])
+    # By the ceilings of the renderer or by the clock, or done on a fast machine: told for itself in any case.
+    assert all(each.text or each.problem for each in (found[1], found[4]))
+
+
+def test_texts_beyond_what_one_answer_holds_are_told_each(pool: RenderPool) -> None:
+    long = "{{ name }}" * 10
+    found = pool.render_all(long, DECLARED, [{"name": "x" * 25_000}] * 20 + [{"name": "y"}])
+    assert isinstance(found, list)
+    assert found[0].text == "x" * 250_000
+    problem = found[19].problem
+    assert problem is not None
+    assert problem.message.startswith("There was no room left for this text")
+    assert found[20].text == "y" * 10
+    assert pool.check_all(long, DECLARED, [{"name": "x" * 25_000}] * 20) == [None] * 20
+
+
+def test_values_too_large_to_hand_over_are_told_each(pool: RenderPool) -> None:
+    found = pool.render_all("{{ name }}", DECLARED, [{"name": "x" * 3_000_000}, {"name": "Ana"}])
+    assert isinstance(found, list)
+    assert found[0].problem == Problem("these values are too large, or too large together with the others")
+    assert found[1].text == "Ana"
+
+
 def test_a_worker_that_died_is_replaced() -> None:
     pool = RenderPool(workers=1)
     assert pool.preview("x", {}, ()).text == "x"
@@ -104,7 +162,8 @@ def test_the_worker_has_an_empty_environment_and_no_open_files_of_ours(
     (worker,) = pool._idle
     process = Path(f"/proc/{worker._process.pid}")
     assert process.joinpath("environ").read_bytes() == b""
-    assert sorted(each.name for each in process.joinpath("fd").iterdir()) == ["0", "1", "2"]
+    # The last is to the child that waits, or not there while one is forked.
+    assert {each.name for each in process.joinpath("fd").iterdir()} <= {"0", "1", "2", "3"}
     if os.geteuid() == 0:
         (uids,) = [
             line for line in process.joinpath("status").read_text().splitlines() if line.startswith("Uid")
