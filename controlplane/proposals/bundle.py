@@ -78,11 +78,8 @@ def read(data: bytes) -> Bundle:
     if _holds_zero([pointer.published_at, documents]):
         raise _refused("This bundle has a zero byte in it, which cannot be kept here.")
     inspect = inspector(texts)
-    refused = {
-        sha256: problem
-        for sha256, body in texts.items()
-        if (problem := inspect(sha256, body).problem) is not None
-    }
+    seen = {sha256: inspect(sha256, body).problem for sha256, body in texts.items()}
+    refused = {sha256: why for sha256, why in seen.items() if why is not None}
     problems = validate_raws(snapshot.raws, texts, inspect=inspect)
     others = [each for each in problems if each.key.removeprefix("body/") not in refused]
     if others:

@@ -3,6 +3,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -78,16 +79,23 @@ def test_a_job_beyond_the_queue_is_told_to_come_back() -> None:
 def test_saves_and_publishes_go_before_previews() -> None:
     pool = RenderPool(workers=1)
     order: list[str] = []
+
+    def preview() -> None:
+        pool.preview("x", {}, (), patience=60)
+        order.append("preview")
+
+    def check() -> None:
+        pool.check("x", ())
+        order.append("check")
+
     with ThreadPoolExecutor(2) as threads:
         with pool._turn(1):
-            preview = threads.submit(
-                lambda: (pool.preview("x", {}, (), patience=60), order.append("preview"))
-            )
+            done = [threads.submit(preview)]
             wait_until(lambda: pool._waiting[False] == 1)
-            check = threads.submit(lambda: (pool.check("x", ()), order.append("check")))
+            done.append(threads.submit(check))
             wait_until(lambda: pool._waiting[True] == 1)
-        check.result()
-        preview.result()
+        for each in done:
+            each.result()
     assert order == ["check", "preview"]
     pool.close()
 
@@ -102,8 +110,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 def test_one_set_of_values_hides_no_other(pool: RenderPool) -> None:
     slow = "{% for a in goals %}{% for b in range(1000) %}{% set c = name|title|upper|title|upper|title|upper|title %}{% endfor %}{% endfor %}{{ name }}"  # fmt: skip
-    long = {"name": "a " * 30, "goals": ["x"] * 99}
-    broken = {"name": "Ana \ud800", "goals": []}
+    long: dict[str, Any] = {"name": "a " * 30, "goals": ["x"] * 99}
+    broken: dict[str, Any] = {"name": "Ana \ud800", "goals": []}
     sets = [{"name": "Ana"}, long, {}, broken, long, {"name": "Ada"}]
     found = pool.render_all(slow, DECLARED, sets, wall=30)  # of processor time it is one second in any case
     assert isinstance(found, list)

@@ -30,7 +30,8 @@ def outcomes() -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, "-B", UNGUARDED], input=json.dumps(texts), capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout)
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
 
 
 @pytest.mark.parametrize("family", FAMILIES)
