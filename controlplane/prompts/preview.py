@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from controlplane.prompts import values
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
+from controlplane.samples import values
 
 # More than this is folded away, so that a long text does not hold up the typing; all of it is on the page.
 SHOWN: Final = 64 * 1024
