@@ -34,13 +34,13 @@ NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter
 
 
 class BodyRefused(Refused):
-    """The text cannot be a prompt; `line` is where, when that is known."""
+    """The text cannot be a prompt; `line` and `column` are where, when that is known."""
 
     def __init__(self, problem: Problem) -> None:
-        self.line = problem.line
-        super().__init__(
-            {"body": f"Line {problem.line}: {problem.message}" if problem.line else problem.message}
-        )
+        self.line, self.column = problem.line, problem.column
+        where = f"Line {self.line}" if self.line else ""
+        where += f", column {self.column}" if self.line and self.column else ""
+        super().__init__({"body": f"{where}: {problem.message}" if where else problem.message})
 
 
 # Reading
