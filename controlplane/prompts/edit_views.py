@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, pages, services, trying
+from controlplane.prompts import editing, new_drafts, pages, services, trying
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
 from controlplane.prompts.models import Prompt, PromptDraft
@@ -32,7 +32,11 @@ def new(environment: str) -> str:
     session, interaction = db_session(), request.args.get("interaction")
     if not interaction:
         codes = [(code, code) for code in pages.interaction_codes(session)]
-        return render_template("prompts/choose.html", form=fill({}), interactions=codes)
+        begun = new_drafts.list_drafts(session, actor=current_actor())
+        return render_template("prompts/choose.html", form=fill({}), interactions=codes, begun=begun)
+    draft = new_drafts.get_draft(session, interaction, actor=current_actor())
+    if draft is not None:
+        return _new_page(Parsed(raw=draft.fields), interaction, note=Note(draft, None, is_open=True))
     declared = services.declared_parameters(session, interaction)
     start = {"code": services.free_code(session, interaction), "body": editing.skeleton(declared)}
     default = samples.list_samples(session, interaction)[0]
@@ -202,8 +206,9 @@ def _collision_page(code: str, form: Form, sent: VersionInput) -> str:
     return editor_page(prompt, replace(form, value=None, raw=raw), collision)
 
 
-def _new_page(form: Form, interaction: str) -> str:
-    return render_template("prompts/new.html", editor=_editor(form, interaction), form=form)
+def _new_page(form: Form, interaction: str, *, note: Note | None = None) -> str:
+    editor = replace(_editor(form, interaction), note=note)
+    return render_template("prompts/new.html", editor=editor, form=form)
 
 
 def _as_typed(interaction: str) -> Form:

@@ -137,13 +137,23 @@ def test_closing_the_tab_is_asked_by_the_browser(open_page: Open) -> None:
 
 
 def test_a_form_without_drafts_offers_to_leave_or_to_stay(open_page: Open) -> None:
-    page = open_page("/production/templates/new?interaction=COACHING_RESPONSE")
-    page.get_by_label("Text of the template").press_sequentially("x")
+    page = open_page("/interactions/KPI_ANALYSIS/samples/new")
+    page.get_by_label("Name").press_sequentially("x")
     page.get_by_role("link", name="Cancel").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Save draft")).to_be_hidden()
     dialog.get_by_role("button", name="Discard", exact=True).click()
-    page.wait_for_url("**/production/templates")
+    page.wait_for_url("**/interactions/KPI_ANALYSIS/samples")
+
+
+def test_a_template_that_is_not_there_yet_is_kept_too(open_page: Open) -> None:
+    new = "/production/templates/new?interaction=COACHING_RESPONSE"
+    page = open_page(new)
+    page.get_by_label("Text of the template").fill("Half done {{")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#draft-state")).to_contain_text("Draft saved")
+    page.context.close()
+    expect(open_page(new).get_by_label("Text of the template")).to_have_value("Half done {{")
 
 
 def test_without_script_the_button_keeps_the_draft_and_undo_brings_it_back(open_page: Open) -> None:
