@@ -28,7 +28,6 @@ import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
-from controlplane.prompts import contract
 from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
@@ -45,6 +44,7 @@ from controlplane.prompts.render_worker import (
     send,
 )
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Preview, Problem
 from controlplane.runtime.validate import Body
 
@@ -221,7 +221,7 @@ class RenderPool:
         who leaves it out.
         """
         everything = {parameter.name: parameter.example for parameter in declared}
-        required = contract.only_required(declared)
+        required = only_required(declared)
         chances = [everything, required] if required != everything else [everything]
         found = self._examined(
             source, declared, chances, patience, PATIENT_WALL_SECONDS, texts=False, samples=samples

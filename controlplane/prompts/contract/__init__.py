@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import nodes
 
-from controlplane.prompts.contract.declared import only_required, values_of
+from controlplane.prompts.contract.declared import values_of
 from controlplane.prompts.contract.findings import MOST, Findings
 from controlplane.prompts.contract.verdict import ERROR, WARNING, Verdict
 from controlplane.prompts.contract.walking import walk
@@ -20,7 +20,7 @@ from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import PromptProfileError
 from controlplane.runtime.parameters import misfits
 
-__all__ = ["ERROR", "WARNING", "Verdict", "only_required", "verdicts"]
+__all__ = ["ERROR", "WARNING", "Verdict", "verdicts"]
 
 
 def verdicts(
