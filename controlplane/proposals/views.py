@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, FieldError, NotFound, Refused
+from controlplane.prompts import tokens
 from controlplane.prompts.render_pool import shared
+from controlplane.prompts.textdiff import side_by_side
 from controlplane.proposals import listing, newer, pages, reviewing, services, wording
 from controlplane.proposals import schedule as schedules
 from controlplane.proposals.checks import Check
@@ -21,6 +23,7 @@ from controlplane.proposals.pages import PARTS, WHOLE, ProposalPage
 from controlplane.proposals.services import Moved, get_proposal
 from controlplane.proposals.states import State
 from controlplane.proposals.steps import AlreadyPublished
+from controlplane.registry import cost
 from controlplane.registry.models import Environment
 from controlplane.releases.views import entry_url
 from controlplane.web.access import current_actor, requires
@@ -313,16 +316,23 @@ def _page(
         remembered=_remembered,
         url_of=entry_url,
         with_rendered=part in {"rendered", WHOLE},
+        shown_input=request.args.get("input", ""),
     )
     form = _filled(form, page)
+    view = request.args.get("view")
     return render_template(
         "proposals/show.html",
         page=page,
         form=form,
         part=part,
         tabs=_tabs(page, part),
-        split=request.args.get("view") == "split",
-        side_by_side=pages.side_by_side,
+        split=view == "split",
+        side_by_side=side_by_side,
+        shown_input=request.args.get("input"),
+        input_url=lambda name: url_for(".show", number=number, part=part, view=view, input=name),
+        url_of=entry_url,
+        method=tokens.METHOD,
+        basis=cost.MEASURED_BASIS,
         source=wording.source_words(proposal.source),
         conflict=conflict,
         conflict_url=_conflict_url(proposal),
@@ -346,7 +356,7 @@ def _filled(form: Form | None, page: ProposalPage) -> Form:
 def _tabs(page: ProposalPage, part: str) -> list[tuple[str, str, bool, int | None]]:
     counts = {
         "changes": len(page.content.entries),
-        "rendered": page.content.sample_count,
+        "rendered": page.content.text_count,
         "checks": len(page.content.checks),
         "conversation": len(page.comments),
     }

@@ -36,6 +36,7 @@ BLUEPRINTS = (
     "controlplane.fleet.views",
     "controlplane.switches.views",
     "controlplane.releases.views",
+    "controlplane.releases.rendered_views",
     "controlplane.rollouts.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",

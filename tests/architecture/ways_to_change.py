@@ -350,6 +350,7 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
         )
     },
     "POST /<environment>/templates/<code>/edit": (NOTHING_KEPT, edited_prompt("edit")),
+    "POST /<environment>/templates/<code>/rendered": (NOTHING_KEPT, edited_prompt("rendered")),
     "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),
     "POST /<environment>/templates/new/preview": (NOTHING_KEPT, preview_new(f"{NEW_PROMPT}/preview")),
     "POST /_/<environment>/templates/new/<interaction>/preview": (
