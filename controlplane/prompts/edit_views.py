@@ -9,13 +9,14 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, pages, services, values
+from controlplane.prompts import editing, pages, services
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
 from controlplane.prompts.models import Prompt, PromptDraft
 from controlplane.prompts.preview import panel
 from controlplane.prompts.render_pool import RenderBusy, shared
 from controlplane.prompts.routing import blueprint, retry_after
+from controlplane.samples import values
 from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session, discard, independent
@@ -41,7 +42,8 @@ def new(environment: str) -> str:
 @requires(Role.EDITOR)
 def preview_new_page(environment: str) -> str:
     """The same page with the preview of what was typed; what the live preview does, without script."""
-    return _new_page(parse(AsTyped, request.form), request.form.get("interaction", ""))
+    interaction = request.form.get("interaction", "")
+    return _new_page(_as_typed(interaction), interaction)
 
 
 @blueprint.post("/<environment>/templates/new")
@@ -84,7 +86,8 @@ def edit(environment: str, code: str) -> str:
 @requires(Role.EDITOR)
 def preview_page(environment: str, code: str) -> str:
     """The same page with the preview of what was typed; what the live preview does, without script."""
-    return editor_page(services.get_prompt(db_session(), code), parse(AsTyped, request.form))
+    prompt = services.get_prompt(db_session(), code)
+    return editor_page(prompt, _as_typed(prompt.interaction))
 
 
 @blueprint.post("/<environment>/templates/<code>/versions")
@@ -184,6 +187,18 @@ def _new_page(form: Form, interaction: str) -> str:
     is_unsaved = request.method == "POST"
     editor = Editor(interaction=interaction, declared=declared, panel=shown, is_unsaved=is_unsaved)
     return render_template("prompts/new.html", editor=editor, form=form)
+
+
+def _as_typed(interaction: str) -> Form:
+    """What was sent; with the values typed the other way, when that was asked for."""
+    form: Form = parse(AsTyped, request.form)
+    if "switch" not in request.form:
+        return form
+    declared = services.declared_parameters(db_session(), interaction)
+    shown, errors = values.switched(declared, request.form, to=request.form["switch"])
+    others = {name: sent for name, sent in form.raw.items() if not name.startswith(values.PREFIX)}
+    form = replace(form, raw=others | {name: [text] for name, text in shown.items()})
+    return form.refused(Refused(errors)) if errors else form
 
 
 def _first(form: Form) -> dict[str, str]:

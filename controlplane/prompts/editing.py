@@ -7,16 +7,17 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from controlplane.drafts import Note
-from controlplane.prompts import services, textdiff, values
+from controlplane.prompts import services, textdiff
 from controlplane.prompts.merge import merged
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
 from controlplane.prompts.preview import Panel, panel
 from controlplane.prompts.render_pool import RenderBusy, shared
 from controlplane.prompts.textdiff import Row
-from controlplane.prompts.values import ValueField
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
+from controlplane.samples import values
+from controlplane.samples.values import ValueField
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Editor:
 
 def typed_values(form: Mapping[str, str]) -> dict[str, str]:
     """Return the values' part of what was sent."""
-    return {name: text for name, text in form.items() if name.startswith(values.PREFIX)}
+    return values.of_form(form)
 
 
 def safe_panel(body: str, typed: Mapping[str, str], declared: tuple[Parameter, ...]) -> Panel:
@@ -68,11 +69,10 @@ def starting_values(
     prompt: Prompt, body: str, draft: PromptDraft | None, declared: tuple[Parameter, ...]
 ) -> dict[str, Any]:
     """Return what the form holds when the editor is opened: the draft if there is one, else what is saved."""
-    start = {"body": body, "base_version": prompt.versions[0].number, **values.examples(declared)}
+    start = {"body": body, "base_version": prompt.versions[0].number}
     if draft is not None:
-        kept = {name: text for name, text in draft.parameters.items() if name in start}
-        start |= {"body": draft.body, "base_version": draft.base_version, **kept}
-    return start
+        return start | {"body": draft.body, "base_version": draft.base_version, **draft.parameters}
+    return start | values.examples(declared)
 
 
 def skeleton(declared: tuple[Parameter, ...]) -> str:

@@ -21,23 +21,26 @@ from controlplane.prompts.documents import digest
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
 from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Interaction
-from controlplane.runtime.entries import LOWER_CODE, Parameter
+from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Problem
+from controlplane.samples import services as samples
 
 RESERVED = frozenset({"new"})
 DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
+# What the prompts of an interaction may use.
+declared_parameters = samples.declared_parameters
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
 
 
 class BodyRefused(Refused):
-    """The text cannot be a prompt; `line` is where, when that is known."""
+    """The text cannot be a prompt; `line` and `column` are where, when that is known."""
 
     def __init__(self, problem: Problem) -> None:
-        self.line = problem.line
-        super().__init__(
-            {"body": f"Line {problem.line}: {problem.message}" if problem.line else problem.message}
-        )
+        self.line, self.column = problem.line, problem.column
+        where = f"Line {self.line}" if self.line else ""
+        where += f", column {self.column}" if self.line and self.column else ""
+        super().__init__({"body": f"{where}: {problem.message}" if where else problem.message})
 
 
 # Reading
@@ -82,14 +85,6 @@ def latest_version(session: Session, code: str) -> PromptVersion | None:
         .order_by(PromptVersion.number.desc())
         .limit(1)
     )
-
-
-def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, ...]:
-    """Return what the prompts of an interaction may use."""
-    found = session.get(Interaction, interaction)
-    if found is None:
-        raise NotFound("interaction", interaction)
-    return tuple(Parameter(**parameter) for parameter in found.parameters)
 
 
 def free_code(session: Session, interaction: str) -> str:

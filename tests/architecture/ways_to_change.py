@@ -30,6 +30,7 @@ PREMIUM = "/production/configurations/COACHING_RESPONSE/premium"
 BASIC = "/production/configurations/COACHING_RESPONSE/basic"
 TENANT = f"{BASIC}/acme"
 PROMPT = "/production/templates/coaching_response"
+ONLY_REQUIRED = "/interactions/KPI_ANALYSIS/samples/only-what-is-required"
 NEW_PROMPT = "/production/templates/new"
 
 
@@ -125,6 +126,10 @@ def with_one_more(kind: str, rest: str, changes: Mapping[str, Any]) -> Case:
 
 def at(page: str, action: str | None = None, **changes: Any) -> Case:
     return lambda admin: admin.filled(page, action or page, **changes)
+
+
+def sample(rest: str, **changes: Any) -> Case:
+    return at(f"/interactions/KPI_ANALYSIS/samples/{rest}", **changes)
 
 
 def make_configuration(admin: Admin) -> Sent:
@@ -297,6 +302,10 @@ RECORDED: dict[str, Case] = {
     **{f"POST /{kind}/new": added(kind) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/edit": with_one_more(kind, "edit", CHANGES_OF[kind]) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/archive": with_one_more(kind, "archive", REASON) for kind in NEW_OF},
+    "POST /interactions/<code>/samples/new": sample("new", name="One more"),
+    "POST /interactions/<code>/samples/<slug>/edit": sample("only-what-is-required/edit", name="Otherwise"),
+    "POST /interactions/<code>/samples/<slug>/default": lambda _: (f"{ONLY_REQUIRED}/default", {}),
+    "POST /interactions/<code>/samples/<slug>/remove": lambda _: (f"{ONLY_REQUIRED}/remove", {}),
     "POST /<environment>/configurations/new": make_configuration,
     "POST /<environment>/configurations/<interaction>/<tier>/edit": at(
         f"{BASIC}/edit", temperature="0.1", **REASON
@@ -371,6 +380,10 @@ IN_TWO_STEPS = {"POST /<environment>/proposals", "POST /<environment>/proposals/
 SPOILT: dict[str, Mapping[str, str] | None] = {
     **SPOILT_ACTIONS,
     "POST /sign-out": None,
+    "POST /interactions/<code>/samples/new": {"name": ""},
+    "POST /interactions/<code>/samples/<slug>/edit": {"name": ""},
+    "POST /interactions/<code>/samples/<slug>/default": None,
+    "POST /interactions/<code>/samples/<slug>/remove": None,
     "POST /settings/people/<uuid:person_id>/disable": None,
     "POST /settings/people/<uuid:person_id>/enable": None,
     "POST /settings/people/<uuid:person_id>/password": None,
