@@ -8,14 +8,17 @@ from typing import Final
 import msgspec
 from sqlalchemy.orm import Session
 
+from controlplane.errors import NotFound
 from controlplane.prompts.render_pool import CHECK_PATIENCE, RenderPool
-from controlplane.prompts.rendering import EXAMPLES, Input, Outcome, render_inputs
+from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, render_inputs
 from controlplane.releases import words
 from controlplane.releases.compose import Document
 from controlplane.releases.composed import Composed, Side, variants_of
 from controlplane.releases.diff import EntryChange
 from controlplane.runtime import canonical
 from controlplane.runtime.entries import ANY, Parameter
+from controlplane.samples.models import Sample
+from controlplane.samples.services import EXAMPLE, ONLY_REQUIRED, list_samples
 
 # A promotion of everything may change hundreds of texts; each costs some milliseconds of a worker that others wait for.
 MOST_TEXTS: Final = 40
@@ -51,25 +54,46 @@ def inputs_of(
     *,
     declared_before: Sequence[Parameter] = (),
 ) -> list[Input]:
-    """Return what the templates of an interaction are tried with; those that must work come first.
+    """Return what the templates of an interaction are tried with: the default first, then what must pass.
 
-    The declared examples stand in for the default sample where nobody has chosen one. What was declared before and is no
-    longer (`declared_before`) keeps its example, for the text as it is now; to a text that does not declare it, it is nothing.
+    The declared examples stand in for the default where none is stored: with all of them, and with the required ones. What
+    was declared before and is no longer (`declared_before`) keeps its example, for the text as it is now; to a text that
+    does not declare it, it is nothing.
     """
-    found = list(_examples(declared, required=True))
+    stored = [each for each in _samples(session, interaction) if not each.is_declared]
+    found = [
+        Input(
+            each.name,
+            each.values,
+            SAMPLE,
+            required=each.is_default or each.must_pass,
+            is_default=each.is_default,
+        )
+        for each in stored
+    ]
+    if not any(each.is_default for each in stored):
+        found = [*_examples(declared), *found]
     names = {each.name for each in declared}
     gone = {each.name: each.example for each in declared_before if each.name not in names}
-    if not gone:
-        return found
-    return [replace(each, values={**gone, **each.values}) for each in found]
+    return sorted(
+        (replace(each, values={**gone, **each.values}) for each in found),
+        key=lambda each: (not each.is_default, not each.required),
+    )
 
 
-def _examples(declared: Sequence[Parameter], *, required: bool) -> Iterator[Input]:
+def _samples(session: Session, interaction: str) -> Sequence[Sample]:
+    try:
+        return list_samples(session, interaction)
+    except NotFound:  # it came with a bundle, or is gone here and live still
+        return ()
+
+
+def _examples(declared: Sequence[Parameter]) -> Iterator[Input]:
     everything = {each.name: each.example for each in declared}
     needed = {each.name: each.example for each in declared if each.required}
-    yield Input("Example", everything, EXAMPLES, required=required, is_default=required)
+    yield Input(EXAMPLE, everything, EXAMPLES, required=True, is_default=True)
     if needed != everything:
-        yield Input("Only what is required", needed, EXAMPLES, required=required)
+        yield Input(ONLY_REQUIRED, needed, EXAMPLES, required=True)
 
 
 def changing_texts(composed: Composed) -> list[Text]:
