@@ -38,6 +38,7 @@ BLUEPRINTS = (
     "controlplane.switches.views",
     "controlplane.releases.views",
     "controlplane.releases.rendered_views",
+    "controlplane.trying.views",
     "controlplane.rollouts.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
