@@ -1,5 +1,6 @@
 """The editor of templates with its live preview: a next version of one that is there, or the first of a new one."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,15 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, pages, services
+from controlplane.prompts import editing, figures, pages, services
 from controlplane.prompts.editing import Editor
+from controlplane.prompts.figures import NOTHING, Basis, Figures
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
 from controlplane.prompts.models import Prompt, PromptDraft
-from controlplane.prompts.preview import panel
+from controlplane.prompts.preview import Panel, panel
 from controlplane.prompts.render_pool import RenderBusy, shared
 from controlplane.prompts.routing import blueprint, retry_after
+from controlplane.runtime.profile import normalise
 from controlplane.samples import values
 from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import Parsed, fill, parse
@@ -116,7 +119,8 @@ def save(environment: str, code: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def preview(environment: str, code: str) -> str:
     """The preview of what was typed so far."""
-    return _preview(services.get_prompt(db_session(), code).interaction)
+    prompt = services.get_prompt(db_session(), code)
+    return _preview(prompt.interaction, figures.basis(db_session(), environment, code))
 
 
 @blueprint.post("/_/<environment>/templates/new/<interaction>/preview")
@@ -126,15 +130,24 @@ def preview_new(environment: str, interaction: str) -> str:
     return _preview(interaction)
 
 
-def _preview(interaction: str) -> str:
+def _preview(interaction: str, basis: Basis = NOTHING) -> str:
     declared = services.declared_parameters(db_session(), interaction)
     # The form holds no transaction open while the worker is busy with a stranger's loop.
     db_session().rollback()
-    typed = editing.typed_values(request.form)
+    typed, body = editing.typed_values(request.form), request.form.get("body", "")
+    shown = panel(shared(), body, typed, declared)
     return render_template(
-        "prompts/_preview.html",
-        panel=panel(shared(), request.form.get("body", ""), typed, declared),
-        oob=True,
+        "prompts/_preview.html", panel=shown, figures=_figures(basis, body, shown, typed), oob=True
+    )
+
+
+def _figures(basis: Basis, body: str, shown: Panel, typed: Mapping[str, str]) -> Figures | None:
+    """The figures of the text that is shown; none of one that does not come out."""
+    if shown.preview.text is None:
+        return None
+    given = values.read(shown.declared, typed).given
+    return basis.figures(
+        normalise(body), shown.preview.text, given=given, declared=shown.declared, pool=shared()
     )
 
 
@@ -153,7 +166,15 @@ def editor_page(
         collision=collision,
         is_unsaved=request.method == "POST",
     )
-    return render_template("prompts/edit.html", editor=editor, form=form)
+    typed, body = editing.typed_values(_first(form)), form["body"].value
+    basis = (
+        figures.basis(db_session(), request.view_args["environment"], prompt.code)
+        if request.view_args
+        else NOTHING
+    )
+    return render_template(
+        "prompts/edit.html", editor=editor, form=form, figures=_figures(basis, body, editor.panel, typed)
+    )
 
 
 def _note(prompt: Prompt, draft: PromptDraft | None, *, is_open: bool) -> Note | None:

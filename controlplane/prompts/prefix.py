@@ -15,6 +15,7 @@ from controlplane.runtime.entries import Parameter
 
 # What several large providers ask for at the least before they keep a prefix; others ask for more.
 WORTH_KEEPING: Final = 1_024
+_NOT_WORTH_TELLING: Final = 0.02
 
 _TAG: Final = re.compile(
     r"{#.*?#}|{%-?\+?\s*raw\b.*?endraw\s*-?\+?%}|{{(?P<shown>.*?)}}|{%[-+]?\s*(?P<word>\w+)(?P<rest>.*?)%}",
@@ -85,12 +86,29 @@ def prefix_of(
     )
 
 
+def literal(source: str, declared: Sequence[Parameter]) -> Prefix:
+    """Return what a template's text begins with before anything is put in: at least that is the same in every call."""
+    names = {parameter.name for parameter in declared}
+    first = next(((name, start) for name, start, _ in _mentioned(source) if name in names), None)
+    end = first[1] if first else len(source)
+    begun = next((tag for tag in _TAG.finditer(source) if tag.start() <= end < tag.end()), None)
+    text = _TAG.sub("", source[: begun.start() if begun else end])
+    return Prefix(
+        characters=len(text),
+        tokens=tokens.estimate(text),
+        renders=0,
+        whole=first is None,
+        ended_by=first[0] if first else None,
+        line=source.count("\n", 0, end) + 1 if first else None,
+    )
+
+
 def change_in_words(before: Prefix | None, after: Prefix | None) -> str:
     """What a change does to the beginning: a sentence, "" when there is nothing to compare."""
     if before is None or after is None:
         return ""
-    if before.characters == after.characters:
-        return "As long as now."
+    if abs(before.characters - after.characters) <= _NOT_WORTH_TELLING * before.characters:
+        return "About as long as now."
     longer = after.characters > before.characters
     moved = f"{'Longer' if longer else 'Shorter'} than now: about {before.tokens:,} tokens so far."
     if not longer and before.tokens >= WORTH_KEEPING > after.tokens:

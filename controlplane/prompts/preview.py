@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from controlplane.prompts import tokens
 from controlplane.prompts.contract import ERROR, Verdict
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
@@ -14,8 +15,6 @@ from controlplane.samples import values
 
 # More than this is folded away, so that a long text does not hold up the typing; all of it is on the page.
 SHOWN: Final = 64 * 1024
-# A rule of thumb for English text; the word "about" stands beside it.
-CHARACTERS_PER_TOKEN: Final = 4
 
 
 class Run(NamedTuple):
@@ -82,9 +81,9 @@ class Panel:
     @property
     def size(self) -> str:
         """How long the text is, in characters and about how many tokens."""
-        length = len(self.preview.text or "")
-        tokens = -(-length // CHARACTERS_PER_TOKEN)
-        return f"{length:,} character{'s' if length != 1 else ''}, about {tokens:,} token{'s' if tokens != 1 else ''}"
+        text = self.preview.text or ""
+        length, count = len(text), tokens.estimate(text)
+        return f"{length:,} character{'s' if length != 1 else ''}, about {count:,} token{'s' if count != 1 else ''}"
 
     @property
     def bad_values(self) -> list[tuple[str, str]]:

@@ -43,9 +43,10 @@ class Room:
         return Decimal(self.text + self.answer) / Decimal(self.window)
 
     @property
-    def percent(self) -> str:
-        """As it is read."""
-        return f"{round(self.share * 100):,} %" if self.share >= Decimal("0.01") else "less than 1 %"
+    def short(self) -> str:
+        """As a cell of a table has it."""
+        percent = f"{round(self.share * 100):,} %" if self.share >= Decimal("0.01") else "less than 1 %"
+        return f"{percent} of {self.model}{', a fallback' if self.is_fallback else ''}"
 
     @property
     def words(self) -> str:
