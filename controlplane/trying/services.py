@@ -155,13 +155,13 @@ def _refuse_too_many(session: Session, at: dt.datetime, actor: Actor) -> None:
     if len(mine) >= MOST_OF_A_PERSON:
         wait = _seconds_until(mine[-MOST_OF_A_PERSON] + WINDOW, at)
         raise TooManyTries(
-            f"You tried {len(mine)} times in the last {minutes} minutes, which is the most. Go on in {wait // 60 + 1} min.",
+            f"One person tries at most {MOST_OF_A_PERSON} times in {minutes} minutes. Go on in {wait // 60 + 1} min.",
             wait,
         )
     everybody = session.scalar(select(func.count()).select_from(Try).where(Try.begun_at > since)) or 0
     if everybody >= MOST_OF_ALL:
         raise TooManyTries(
-            f"All together tried {everybody} times in the last {minutes} minutes, which is the most. Go on in a few minutes.",
+            f"All together try at most {MOST_OF_ALL} times in {minutes} minutes. Go on in a few minutes.",
             120,
         )
     under_way = (
