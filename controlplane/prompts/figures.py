@@ -14,11 +14,12 @@ from sqlalchemy import column, select, table
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
-from controlplane.prompts import tokens, usage
+from controlplane.prompts import usage
 from controlplane.prompts.documents import digest
 from controlplane.prompts.models import PromptVersion
 from controlplane.prompts.prefix import WORTH_KEEPING, Prefix, literal
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
+from controlplane.prompts.tokens import METHOD, estimate
 from controlplane.registry import cost
 from controlplane.registry.models import Model
 from controlplane.runtime import canonical
@@ -86,7 +87,7 @@ class Figures:
     was: int | None
     lines: tuple[Line, ...]
     beginning: Prefix | None
-    method: str = tokens.METHOD
+    method: str = METHOD
     basis: str = cost.MEASURED_BASIS
 
     @property
@@ -124,7 +125,7 @@ class Basis:
         pool: RenderPool,
     ) -> Figures:
         """Return the figures of a text with these values, against the live one with the same."""
-        count = tokens.estimate(text)
+        count = estimate(text)
         was = _tokens_of(pool, self.live, given, declared) if self.live and self.live != body else None
         return Figures(
             tokens=count,
@@ -215,7 +216,7 @@ def _line(call: Call, count: int, was: int | None) -> Line:
         who=call.who,
         model=call.model,
         cost=cost.dollars(after),
-        was=cost.dollars(before) if before is not None and before != after else None,
+        was=cost.dollars(before) if cost.dollars(before) != cost.dollars(after) and before is not None else None,
         change=cost.change_in_words(before, after),
         crowded=tuple(
             f"{round(share * 100):,} % of what {model}{'' if model == call.model else ', a fallback,'} takes"
@@ -233,7 +234,7 @@ def _tokens_of(
         key = f"{digest(body)} {canonical.digest(canonical.dumps(dict(given)))} {[each.name for each in declared]}"
         if key not in _known_tokens:
             text = pool.preview(body, given, declared).text
-            _known_tokens[key] = None if text is None else tokens.estimate(text)
+            _known_tokens[key] = None if text is None else estimate(text)
             if len(_known_tokens) > _MOST_REMEMBERED:
                 _known_tokens.popitem(last=False)
         return _known_tokens[key]

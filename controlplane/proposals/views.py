@@ -25,6 +25,7 @@ from controlplane.proposals.states import State
 from controlplane.proposals.steps import AlreadyPublished
 from controlplane.registry import cost
 from controlplane.registry.models import Environment
+from controlplane.releases.rendered_views import try_url
 from controlplane.releases.views import entry_url
 from controlplane.web.access import current_actor, requires
 from controlplane.web.extensions import cache
@@ -330,6 +331,7 @@ def _page(
         side_by_side=side_by_side,
         shown_input=request.args.get("input"),
         input_url=lambda name: url_for(".show", number=number, part=part, view=view, input=name),
+        try_url=try_url,
         url_of=entry_url,
         method=tokens.METHOD,
         basis=cost.MEASURED_BASIS,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from controlplane.prompts import prefix, textdiff, tokens
+from controlplane.prompts.documents import digest
 from controlplane.prompts.prefix import Prefix
 from controlplane.prompts.rendering import Input, Outcome
 from controlplane.releases.composed import Composed
@@ -60,6 +61,8 @@ class RenderedText:
     """One text with all its inputs."""
 
     name: str
+    code: str
+    sha256: str
     is_new: bool
     inputs: int
     not_tried: int
@@ -126,6 +129,8 @@ def _looked_at(text: Text, renders: Renders, shown: str) -> RenderedText | None:
     lengths = sorted(_lengths(after), key=lambda length: (length.characters, length.name))
     return RenderedText(
         name=text.name,
+        code=text.code,
+        sha256=digest(text.after),
         is_new=text.before is None,
         inputs=len(after),
         not_tried=len(inputs) - len(after),

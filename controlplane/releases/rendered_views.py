@@ -12,7 +12,8 @@ from controlplane.registry import cost
 from controlplane.releases import services, trials, words
 from controlplane.releases.composed import Composed, compose_now, compose_text
 from controlplane.releases.figures import figures
-from controlplane.releases.rendered import rendered
+from controlplane.releases.rendered import RenderedText, rendered
+from controlplane.releases.saved import bodies_by_hash
 from controlplane.releases.views import entry_url
 from controlplane.runtime.entries import prompt_key
 from controlplane.runtime.profile import normalise
@@ -51,7 +52,7 @@ def template(environment: str, code: str) -> str:
     return _template_page(
         environment,
         prompt,
-        newest.body,
+        bodies_by_hash(db_session(), [newest.sha256])[newest.sha256],
         f"Version {newest.number}, as saved, put onto what is live.",
         "saved",
     )
@@ -109,10 +110,16 @@ def _page(composed: Composed, *, title: str, lead: str, crumbs: list[tuple[str, 
         side_by_side=side_by_side,
         input_url=(lambda name: _here(input=name)) if after == "saved" else None,
         here=_here,
+        try_url=try_url,
         url_of=entry_url,
         method=tokens.METHOD,
         basis=cost.MEASURED_BASIS,
     )
+
+
+def try_url(text: RenderedText) -> str:
+    """Return where one tries a text with a model; that feature builds on this one."""
+    return url_for("trying.ask", code=text.code, sha256=text.sha256)
 
 
 def _here(**changed: str | None) -> str:

@@ -35,6 +35,7 @@ class Text:
     """A template's text as calls get it now (None: not at all) and would get it, with what its interaction declares."""
 
     name: str
+    code: str
     interaction: str
     before: str | None
     after: str
@@ -196,9 +197,8 @@ def _of_prompt(composed: Composed, code: str, change: EntryChange) -> Iterator[T
     body = composed.after.body({"code": code})
     if body is not None:
         interaction = str((change.after or {}).get("interaction"))
-        yield _text(
-            composed, words.entry_name(change.key), interaction, composed.before.body({"code": code}), body
-        )
+        before = composed.before.body({"code": code})
+        yield _text(composed, words.entry_name(change.key), code, interaction, before, body)
 
 
 def _of_configuration(composed: Composed, key: str, document: Document) -> Iterator[Text]:
@@ -210,7 +210,8 @@ def _of_configuration(composed: Composed, key: str, document: Document) -> Itera
             continue  # that it names no text is a problem of the whole, told there
         interaction = interaction_of(composed.after, key, reference)
         name = f"{words.entry_name(key)}, template {reference.get('code')}"
-        yield _text(composed, name, interaction, _body_before(composed.before, before, variant), body)
+        code = str(reference.get("code"))
+        yield _text(composed, name, code, interaction, _body_before(composed.before, before, variant), body)
 
 
 def interaction_of(side: Side, key: str, reference: Document) -> str:
@@ -230,9 +231,10 @@ def _body_before(side: Side, before: Sequence[Document], variant: Document) -> s
     return None
 
 
-def _text(composed: Composed, name: str, interaction: str, before: str | None, after: str) -> Text:
+def _text(composed: Composed, name: str, code: str, interaction: str, before: str | None, after: str) -> Text:
     return Text(
         name=name,
+        code=code,
         interaction=interaction,
         before=before,
         after=after,

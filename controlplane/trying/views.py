@@ -102,7 +102,8 @@ def _asked_for(prompt: Prompt) -> tuple[str, str]:
         known = next((each.number for each in prompt.versions if each.sha256 == digest), None)
         return (f"Version {known}" if known else "The proposed text"), body
     number = request.args.get("version", prompt.versions[0].number, type=int)
-    return f"Version {number}", prompts.get_version(db_session(), prompt.code, number).body
+    version = prompts.get_version(db_session(), prompt.code, number)
+    return f"Version {number}", bodies_by_hash(db_session(), [version.sha256])[version.sha256]
 
 
 def _sample(prompt: Prompt) -> Any:

@@ -17,7 +17,7 @@ from controlplane.releases.composed import Composed, compose_now, compose_text
 from controlplane.releases.figures import figures
 from controlplane.releases.models import Release
 from controlplane.releases.rendered import RenderedText, rendered
-from controlplane.releases.saved import live_entry
+from controlplane.releases.saved import live_entry, saved_entries
 from controlplane.releases.trials import Renders
 from controlplane.samples.services import create_sample
 from tests.page import PageClient
@@ -158,7 +158,7 @@ def failing_changes(session: Session) -> dict[str, Document | None]:
     """A template's newest version, saved before a sample set was added that it fails with."""
     body = "{{ 1 // (0 if topic == 'growth' else 1) }}\n"
     save_prompt(session, suffix=body)
-    saved, _ = services.saved_entries(session, "production")
+    saved, _ = saved_entries(session, "production")
     return {PROMPT: saved[PROMPT]}
 
 
