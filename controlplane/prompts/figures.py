@@ -216,7 +216,9 @@ def _line(call: Call, count: int, was: int | None) -> Line:
         who=call.who,
         model=call.model,
         cost=cost.dollars(after),
-        was=cost.dollars(before) if cost.dollars(before) != cost.dollars(after) and before is not None else None,
+        was=cost.dollars(before)
+        if cost.dollars(before) != cost.dollars(after) and before is not None
+        else None,
         change=cost.change_in_words(before, after),
         crowded=tuple(
             f"{round(share * 100):,} % of what {model}{'' if model == call.model else ', a fallback,'} takes"

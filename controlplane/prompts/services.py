@@ -272,7 +272,8 @@ def _check_place(session: Session, code: str, interaction: str) -> None:
 def _checked(session: Session, body: str, interaction: str) -> str:
     """Return the text as it is kept, once the render worker has found nothing against it."""
     body = _without_nul(normalise(body))
-    problem = shared().check(body, declared_parameters(session, interaction))
+    known = [sample.values for sample in samples.list_samples(session, interaction)]
+    problem = shared().check(body, declared_parameters(session, interaction), samples=known)
     if problem is not None:
         raise BodyRefused(problem)
     return body

@@ -56,6 +56,13 @@ class Row:
         return "".join(part.text for part in self.parts)
 
 
+class Pair(NamedTuple):
+    """What stands on one line of a text shown beside another: the old, the new, or both."""
+
+    left: Row | None
+    right: Row | None
+
+
 @dataclass(frozen=True)
 class Summary:
     """How many lines came and went."""
@@ -72,13 +79,6 @@ class Summary:
         return (self.added, "added"), (self.removed, "removed")
 
 
-class Pair(NamedTuple):
-    """One row of a text side by side: what stood there and what will, either of them perhaps nothing."""
-
-    left: Row | None
-    right: Row | None
-
-
 def lines(old: str, new: str, *, context: int | None = CONTEXT) -> list[Row]:
     """Return the rows that lead from `old` to `new`; equal texts give none.
 
@@ -88,25 +88,6 @@ def lines(old: str, new: str, *, context: int | None = CONTEXT) -> list[Row]:
         return []
     rows = list(_rows(_split(old), _split(new)))
     return rows if context is None else _cut(list(_folded(rows, context)))
-
-
-def side_by_side(rows: Sequence[Row]) -> list[Pair]:
-    """Return the rows of a difference as pairs: what went beside what came, line by line."""
-    pairs: list[Pair] = []
-    gone: list[Row] = []
-    come: list[Row] = []
-    for row in rows:
-        if row.kind == "del" and come:
-            pairs += _paired(gone, come)
-            gone, come = [], []
-        if row.kind == "del":
-            gone.append(row)
-        elif row.kind == "ins":
-            come.append(row)
-        else:
-            pairs += [*_paired(gone, come), Pair(row, row)]
-            gone, come = [], []
-    return [*pairs, *_paired(gone, come)]
 
 
 def opcodes(old: Sequence[str], new: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
@@ -129,6 +110,25 @@ def summary(rows: Sequence[Row]) -> Summary:
         added=kinds.count("ins") + sum(row.hidden_ins for row in rows),
         removed=kinds.count("del") + sum(row.hidden_del for row in rows),
     )
+
+
+def side_by_side(rows: Sequence[Row]) -> list[Pair]:
+    """Return the rows of a difference as pairs: what went beside what came, line by line."""
+    pairs: list[Pair] = []
+    gone: list[Row] = []
+    come: list[Row] = []
+    for row in rows:
+        if row.kind == "del" and come:
+            pairs += _paired(gone, come)
+            gone, come = [], []
+        if row.kind == "del":
+            gone.append(row)
+        elif row.kind == "ins":
+            come.append(row)
+        else:
+            pairs += [*_paired(gone, come), Pair(row, row)]
+            gone, come = [], []
+    return [*pairs, *_paired(gone, come)]
 
 
 def _paired(gone: Sequence[Row], come: Sequence[Row]) -> Iterator[Pair]:

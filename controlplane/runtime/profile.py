@@ -31,6 +31,12 @@ RESERVED: Final = frozenset(
 )  # fmt: skip
 FILTERS: Final = frozenset(ENVIRONMENT.filters) - {STEPS_FILTER}
 TESTS: Final = frozenset(ENVIRONMENT.tests)
+# What other template languages call a filter that is here under another name.
+_ELSEWHERE: Final = {
+    "ceil": "round", "concat": "join", "downcase": "lower", "dump": "tojson",
+    "json": "tojson", "len": "length", "lowercase": "lower", "size": "length",
+    "strip": "trim", "to_json": "tojson", "uniq": "unique", "upcase": "upper", "uppercase": "upper",
+}  # fmt: skip
 TAGS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith", "raw", "endraw")
 
 _ALLOWED: Final = frozenset(
@@ -69,6 +75,8 @@ class Complaint(NamedTuple):
 
     message: str
     node: nodes.Node
+    ends_here: bool = False
+    """Whether the rest of the tree was not looked at: it is too large or too deep."""
 
 
 def check(source: str) -> nodes.Template:
@@ -99,13 +107,15 @@ def complaints(tree: nodes.Template) -> Iterator[Complaint]:
     """Yield all that a prompt may not hold, in the order of the tree; nothing more once it is too large or too deep."""
     for count, (node, depth, loops) in enumerate(_walk(tree), start=1):
         if count > MAX_NODES:
-            yield Complaint(f"the text has more than {MAX_NODES:,} elements: make it simpler", node)
+            yield Complaint(
+                f"the text has more than {MAX_NODES:,} elements: make it simpler", node, ends_here=True
+            )
             return
         if depth > MAX_DEPTH:
-            yield Complaint(f"nested more than {MAX_DEPTH} deep: make it simpler", node)
+            yield Complaint(f"nested more than {MAX_DEPTH} deep: make it simpler", node, ends_here=True)
             return
         if loops > MAX_FOR_DEPTH:
-            yield Complaint(f"loops stand at most {MAX_FOR_DEPTH} deep in each other", node)
+            yield Complaint(f"loops stand at most {MAX_FOR_DEPTH} deep in each other", node, ends_here=True)
             return
         message = _message(node)
         if message:
@@ -203,7 +213,7 @@ def _is_loop(node: nodes.Node) -> bool:
 
 def _filter(node: nodes.Filter) -> str | None:
     if node.name not in FILTERS:
-        return f"there is no filter {node.name}{closest(node.name, FILTERS)}"
+        return f"there is no filter {node.name}{_nearest_filter(node.name)}"
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         return "*… and **… are not available in a filter"
     if node.name == "map":
@@ -213,6 +223,11 @@ def _filter(node: nodes.Filter) -> str | None:
     if node.name in {"selectattr", "rejectattr"} and len(node.args) > 1:
         return _named(node.args[1], TESTS, "test")
     return None
+
+
+def _nearest_filter(name: str) -> str:
+    elsewhere = _ELSEWHERE.get(name)
+    return f"; did you mean {elsewhere!r}?" if elsewhere else closest(name, FILTERS)
 
 
 def _map(node: nodes.Filter) -> str | None:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -55,7 +56,7 @@ def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, 
     found = session.get(Interaction, interaction)
     if found is None:
         raise NotFound("interaction", interaction)
-    return tuple(Parameter(**parameter) for parameter in found.parameters)
+    return msgspec.convert(found.parameters, tuple[Parameter, ...])
 
 
 def _declared_examples(session: Session, interaction: str) -> Sample:

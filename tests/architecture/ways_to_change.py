@@ -175,6 +175,11 @@ def edited_prompt(rest: str, prefix: str = "") -> Case:
     return case
 
 
+def kept_values(admin: Admin) -> Sent:
+    address, data = edited_prompt("samples")(admin)
+    return address, {**data, "sample_name": "One more"}
+
+
 def draft_thrown_away(admin: Admin) -> Sent:
     admin.do(edited_prompt("draft")(admin))
     return f"{PROMPT}/draft/discard", {}
@@ -323,6 +328,7 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/templates/<code>/versions": edited_prompt("versions"),
     "POST /<environment>/templates/<code>/archive": archive_prompt,
     "POST /<environment>/templates/<code>/try/send": try_it,
+    "POST /<environment>/templates/<code>/samples": kept_values,
     "POST /<environment>/unpublished": publish,
     "POST /<environment>/releases/<int:number>/roll-back": roll_back,
     "POST /<environment>/rollouts": start_rollout,
@@ -387,6 +393,7 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     **SPOILT_ACTIONS,
     "POST /sign-out": None,
     "POST /interactions/<code>/samples/new": {"name": ""},
+    "POST /<environment>/templates/<code>/samples": {"sample_name": ""},
     "POST /interactions/<code>/samples/<slug>/edit": {"name": ""},
     "POST /interactions/<code>/samples/<slug>/default": None,
     "POST /interactions/<code>/samples/<slug>/remove": None,

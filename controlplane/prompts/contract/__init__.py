@@ -11,14 +11,15 @@ from typing import Any
 
 from jinja2 import nodes
 
+from controlplane.prompts.contract.declared import misfits, only_required, values_of
+from controlplane.prompts.contract.findings import MOST, Findings
 from controlplane.prompts.contract.verdict import ERROR, WARNING, Verdict
+from controlplane.prompts.contract.walking import walk
 from controlplane.runtime import profile
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import PromptProfileError
 
 __all__ = ["ERROR", "WARNING", "Verdict", "only_required", "verdicts"]
-
-MOST: int = 60
 
 
 def verdicts(
@@ -30,8 +31,15 @@ def verdicts(
         tree = profile.parse(text)
     except PromptProfileError as error:
         return [_refused(error)]
-    found = [_refused(profile.refusal(complaint, text)) for complaint in profile.complaints(tree)]
-    return [*found[:MOST], *_unused(tree, declared)]
+    complaints = list(profile.complaints(tree))[:MOST]
+    found = [_refused(profile.refusal(complaint, text)) for complaint in complaints]
+    if not any(complaint.ends_here for complaint in complaints):
+        findings = Findings(text)
+        walk(tree, values_of(declared, samples), findings)
+        refused = {(each.line, each.column) for each in found}
+        found += [each for each in findings.verdicts if (each.line, each.column) not in refused]
+        found.sort(key=lambda each: (each.line or 0, each.column or 0))
+    return [*found, *_unused(tree, declared), *_misfits(declared, samples)][:MOST]
 
 
 def _unused(tree: nodes.Template, declared: Sequence[Parameter]) -> list[Verdict]:
@@ -39,12 +47,18 @@ def _unused(tree: nodes.Template, declared: Sequence[Parameter]) -> list[Verdict
     names = [parameter.name for parameter in declared if parameter.name not in used]
     if not names:
         return []
-    return [Verdict(severity=WARNING, code="unused", message=f"Declared, but not used: {', '.join(names)}.")]
+    return [Verdict(severity=WARNING, code="unused", message=f"declared, but not used: {', '.join(names)}")]
 
 
-def only_required(declared: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the least that an application may give: the examples without whatever is optional."""
-    return {parameter.name: parameter.example for parameter in declared if parameter.required}
+def _misfits(declared: Sequence[Parameter], samples: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+    """Return where the values given differ from what their objects and lists are declared to hold."""
+    found: dict[str, None] = {}
+    for parameter in declared:
+        for value in (sample[parameter.name] for sample in samples if sample.get(parameter.name) is not None):
+            for path, problem in misfits(parameter, value):
+                if path:  # the whole value is of another type: the render says so
+                    found[f"the value of {parameter.name} is not as declared: {path}: {problem}"] = None
+    return [Verdict(severity=WARNING, code="misfit", message=message) for message in found]
 
 
 def _refused(error: PromptProfileError) -> Verdict:
