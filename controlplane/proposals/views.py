@@ -231,6 +231,9 @@ def unschedule(environment: str, number: int) -> ResponseReturnValue:
     return _act(environment, number, act)
 
 
+# What can be typed on the page of a proposal.
+_FIELDS = {"comment", "reason", "body", "due", "zone"}
+
 _SUBMITTED = {
     State.IN_REVIEW: "Submitted: others can look at it now.",
     State.APPROVED: "Submitted. Nobody else has to agree: it can be published.",
@@ -268,10 +271,17 @@ def _not_done(
     """The page again, as typed, with why nothing was done."""
     discard()
     if isinstance(error, Refused):
-        return _page(environment, number, form=form.refused(error), part=part), 422
+        return _page(environment, number, form=form.refused(_beside(error)), part=part), 422
     if isinstance(error, Moved):
         _write_down_conflict(environment, number)
     return _page(environment, number, form=form, part=part, conflict=str(error)), 409
+
+
+def _beside(refusal: Refused) -> Refused:
+    """The refusal with what is wrong with the entries told of the whole: the page has no field for any of them."""
+    fields = {name: text for name, text in refusal.errors.items() if name in _FIELDS}
+    rest = [text for name, text in refusal.errors.items() if name not in _FIELDS]
+    return Refused({"": " ".join(rest), **fields}) if rest else refusal
 
 
 def _write_down_conflict(environment: str, number: int) -> None:

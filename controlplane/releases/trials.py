@@ -164,7 +164,7 @@ def failures(session: Session, pool: RenderPool, composed: Composed) -> dict[str
 
 def failure_words(text: Text, outcome: Outcome) -> str:
     """Return why a text may not go live, as a sentence."""
-    return f"{text.name} does not render with “{outcome.input.name}”, which it has to: {outcome.told}"
+    return f"{text.name} does not render with “{outcome.input.name}”, which it has to: {outcome.told.rstrip('.')}."
 
 
 def inputs_digest(session: Session, composed: Composed) -> str:
