@@ -39,9 +39,9 @@ def branches(node: nodes.Node, value: Value, scope: Scope, look: Look) -> Sides:
         return _tested(node, scope, look)
     if isinstance(node, nodes.Compare) and len(node.ops) == 1:
         return _compared(node.expr, node.ops[0].op, node.ops[0].expr, scope, look)
-    if isinstance(node, nodes.Const):
+    if isinstance(node, nodes.Const | nodes.List | nodes.Tuple | nodes.Dict):
         never = Scope(scope.names, scope.facts, is_dead=True)
-        return (scope, never) if node.value else (never, scope)
+        return (never, scope) if _is_empty_node(node) else (scope, never)
     return _there(_subject(node), scope, look), scope
 
 

@@ -76,6 +76,9 @@ class Reader:
 
     def read(self, node: nodes.Node, scope: Scope) -> Value:
         """Return what an expression can be where this holds."""
+        if scope.is_dead:
+            self._names_in(node, scope)
+            return ANY
         reader = self._readers.get(type(node))
         found = ANY if reader is None else reader(node, scope)
         path = path_of(node)
@@ -167,7 +170,7 @@ class Reader:
         if found is None:
             found = ANY if node.name == "range" else self._parameters.get(node.name)
         if found is not None:
-            return ANY if scope.is_dead else found
+            return found
         if node.name == "loop":
             message = "loop is there only between {% for %} and {% endfor %}"
         elif node.name in self._stored:
@@ -178,6 +181,12 @@ class Reader:
             message = f"the interaction has no parameter {node.name}{near}"
         self.findings.error("unknown-name", message, node)
         return ANY
+
+    def _names_in(self, node: nodes.Node, scope: Scope) -> None:
+        """Look at names only: a render fails on one that is not declared even where it never comes."""
+        for name in (node, *node.find_all(nodes.Name)):
+            if isinstance(name, nodes.Name):
+                self._name(name, scope)
 
     def _const(self, node: nodes.Const, _scope: Scope) -> Value:
         if node.value is None:
@@ -297,7 +306,7 @@ class Reader:
             return ANY if shape.kind is Kind.ANY else absent(Kind.MISSING, self._lacking(shape, node, name))
         if shape.kind is Kind.NONE and shape.absence is not None:
             # Nothing has no fields: whoever uses one without a guard has forgotten that the owner may be nothing.
-            return absent(Kind.MISSING, replace(shape.absence, node=None))
+            return absent(Kind.MISSING, replace(shape.absence, node=_owner_of(node)))
         return absent(Kind.MISSING, self._lacking(shape, node, name))
 
     def _lacking(self, shape: Shape, node: nodes.Expr, name: str) -> Absence:
@@ -530,10 +539,11 @@ class Reader:
         is_true, is_false = self.branches(node.test, scope)
         with self.perhaps():
             first = self.read(node.expr1, is_true)
-            if node.expr2 is not None:
-                return join(first, self.read(node.expr2, is_false))
+            second = None if node.expr2 is None else self.read(node.expr2, is_false)
         if is_false.is_dead:
             return first
+        if second is not None:
+            return second if is_true.is_dead else join(first, second)
         nothing = absent(Kind.MISSING, Absence(Reason.NO_ELSE, "this", node.expr1, is_sure=False))
         return ANY if first.is_any else Value({**first.shapes, **nothing.shapes})
 
@@ -541,6 +551,10 @@ class Reader:
 def _settled(node: nodes.And | nodes.Or, left: Value) -> Value:
     """Return what the left side is where it is the result: `a or b` is a where a is true."""
     return left.without(Kind.MISSING) if isinstance(node, nodes.And) else left.present
+
+
+def _owner_of(node: nodes.Expr) -> nodes.Node | None:
+    return node.node if isinstance(node, nodes.Getattr | nodes.Getitem) else None
 
 
 def _offered(parameters: dict[str, Value]) -> str:
