@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, figures, pages, services, trying
+from controlplane.prompts import editing, figures, new_drafts, pages, services, trying
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.figures import NOTHING, Basis, Figures
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
@@ -35,7 +35,11 @@ def new(environment: str) -> str:
     session, interaction = db_session(), request.args.get("interaction")
     if not interaction:
         codes = [(code, code) for code in pages.interaction_codes(session)]
-        return render_template("prompts/choose.html", form=fill({}), interactions=codes)
+        begun = new_drafts.list_drafts(session, actor=current_actor())
+        return render_template("prompts/choose.html", form=fill({}), interactions=codes, begun=begun)
+    draft = new_drafts.get_draft(session, interaction, actor=current_actor())
+    if draft is not None:
+        return _new_page(Parsed(raw=draft.fields), interaction, note=Note(draft, None, is_open=True))
     declared = services.declared_parameters(session, interaction)
     start = {"code": services.free_code(session, interaction), "body": editing.skeleton(declared)}
     default = samples.list_samples(session, interaction)[0]
@@ -224,8 +228,8 @@ def _collision_page(code: str, form: Form, sent: VersionInput) -> str:
     return editor_page(prompt, replace(form, value=None, raw=raw), collision)
 
 
-def _new_page(form: Form, interaction: str) -> str:
-    editor = _editor(form, interaction)
+def _new_page(form: Form, interaction: str, *, note: Note | None = None) -> str:
+    editor = replace(_editor(form, interaction), note=note)
     found = _page_figures(NOTHING, form, editor)
     return render_template("prompts/new.html", editor=editor, form=form, figures=found)
 

@@ -19,6 +19,7 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import textdiff, usage
 from controlplane.prompts.documents import digest
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
+from controlplane.prompts.new_drafts import NEW_DRAFTS
 from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Interaction
 from controlplane.runtime.entries import LOWER_CODE
@@ -130,6 +131,7 @@ def create_prompt(
     except IntegrityError:  # somebody else made it between the check and here
         raise Refused({"code": f"There is a template {code} already."}) from None
     version = _add_version(session, prompt, 1, body, reason, actor)
+    NEW_DRAFTS.drop(session, interaction, actor=actor)
     record(
         session,
         actor=actor,

@@ -1,7 +1,8 @@
-"""Sample sets of interactions."""
+"""Sample sets of interactions, and private drafts of templates that are not there yet."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0009"
 down_revision = "0008"
@@ -10,7 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """A new table, which the code before passes over. It begins empty: the declared examples are the default until one is stored."""
+    """New tables, which the code before passes over. They begin empty: the declared examples are the default sample until one is stored."""
     op.create_table(
         "samples",
         sa.Column("id", sa.UUID(), nullable=False),
@@ -37,7 +38,31 @@ def upgrade() -> None:
         "ix_samples_default", "samples", ["interaction"], unique=True, postgresql_where=sa.text("is_default")
     )
 
+    op.create_table(
+        "new_prompt_drafts",
+        sa.Column("interaction", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.UUID(), nullable=False),
+        sa.Column("fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("base_version", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("discarded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["interaction"],
+            ["interactions.code"],
+            name=op.f("fk_new_prompt_drafts_interaction_interactions"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["people.id"],
+            name=op.f("fk_new_prompt_drafts_person_id_people"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("interaction", "person_id", name=op.f("pk_new_prompt_drafts")),
+    )
+
 
 def downgrade() -> None:
-    """The code before knows only the declared examples, which stay."""
+    """The code before knows only the declared examples, which stay; unsaved first texts are gone."""
+    op.drop_table("new_prompt_drafts")
     op.drop_table("samples")

@@ -190,6 +190,15 @@ def draft_wanted_back(admin: Admin) -> Sent:
     return f"{PROMPT}/draft/restore", {}
 
 
+def first_text(rest: str, prefix: str = "") -> Case:
+    return lambda admin: (f"{prefix}{NEW_PROMPT}/COACHING_RESPONSE/{rest}", make_prompt(admin)[1])
+
+
+def first_text_thrown_away(admin: Admin) -> Sent:
+    admin.do(first_text("draft")(admin))
+    return f"{NEW_PROMPT}/COACHING_RESPONSE/draft/restore", {}
+
+
 def typed_at(place: str, prefix: str = "") -> Case:
     """A configuration's form; that of a tenant has none yet, and its draft needs none."""
 
@@ -357,6 +366,10 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
     "POST /<environment>/proposals/bundle": (CHOSEN_FROM, upload_a_bundle),
     "POST /<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft")),
     "POST /_/<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft", "/_")),
+    "POST /<environment>/templates/new/<interaction>/draft": (PRIVATE, first_text("draft")),
+    "POST /_/<environment>/templates/new/<interaction>/draft": (PRIVATE, first_text("draft", "/_")),
+    "POST /<environment>/templates/new/<interaction>/draft/discard": (PRIVATE, first_text("draft/discard")),
+    "POST /<environment>/templates/new/<interaction>/draft/restore": (PRIVATE, first_text_thrown_away),
     "POST /<environment>/templates/<code>/draft/discard": (PRIVATE, draft_thrown_away),
     "POST /<environment>/templates/<code>/draft/restore": (PRIVATE, draft_wanted_back),
     **{

@@ -134,7 +134,9 @@ def test_two_versions_stand_beside_one_another_with_the_same_values(
 ) -> None:
     viewer = client_as("viewer")
     prompt = services.get_prompt(first_data, CODE)
-    for number, body in enumerate(("You {{ current_kpis[0].name }}\n", "We {{ current_kpis[0].name }}\n"), start=1):
+    for number, body in enumerate(
+        ("You {{ current_kpis[0].name }}\n", "We {{ current_kpis[0].name }}\n"), start=1
+    ):
         services.save_version(
             first_data, prompt, body=body, base_version=number, reason="Try", actor=person("editor")
         )
