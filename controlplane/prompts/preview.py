@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from controlplane.db import now
+from controlplane.prompts import tokens
 from controlplane.prompts.contract import ERROR, Verdict
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
@@ -17,8 +18,6 @@ from controlplane.samples import values
 
 # More than this is folded away, so that a long text does not hold up the typing; all of it is on the page.
 SHOWN: Final = 64 * 1024
-# A rule of thumb for English text; the word "about" stands beside it.
-CHARACTERS_PER_TOKEN: Final = 4
 # What may have to be marked: most of what lies beyond ASCII can be printed, and is not.
 _ODD: Final = re.compile(r"[^ -~\n\t]")
 _ODD_OR_WHITE: Final = re.compile(r" +|\t+|\n|[^ -~\n\t]")
@@ -116,9 +115,10 @@ class Panel:
 
 def size_of(text: str) -> str:
     """Say how long a text is, in characters and about how many tokens."""
-    length = len(text)
-    tokens = -(-length // CHARACTERS_PER_TOKEN)
-    return f"{length:,} character{'s' if length != 1 else ''}, about {tokens:,} token{'s' if tokens != 1 else ''}"
+    length, count = len(text), tokens.estimate(text)
+    return (
+        f"{length:,} character{'s' if length != 1 else ''}, about {count:,} token{'s' if count != 1 else ''}"
+    )
 
 
 def panel(

@@ -67,6 +67,7 @@ def show(environment: str, code: str) -> str:
         use_urls=[_configuration_url(use) for use in found.uses],
         urls={
             "unpublished": _url("releases.unpublished"),
+            "rendered": _url("rendered.template", code=code),
             "interaction": _url("registry.interaction", code=found.prompt.interaction),
             "changes": _url("audit.index", object_kind="prompt", object_key=code),
         },
