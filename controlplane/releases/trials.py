@@ -9,8 +9,9 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from controlplane.errors import NotFound
-from controlplane.prompts.render_pool import CHECK_PATIENCE, RenderPool
-from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, render_inputs
+from controlplane.prompts import contract
+from controlplane.prompts.render_pool import RenderPool
+from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, check_inputs, render_inputs
 from controlplane.releases import words
 from controlplane.releases.compose import Document
 from controlplane.releases.composed import Composed, Side, variants_of
@@ -91,7 +92,7 @@ def _samples(session: Session, interaction: str) -> Sequence[Sample]:
 
 def _examples(declared: Sequence[Parameter]) -> Iterator[Input]:
     everything = {each.name: each.example for each in declared}
-    needed = {each.name: each.example for each in declared if each.required}
+    needed = contract.only_required(declared)
     yield Input(EXAMPLE, everything, EXAMPLES, required=True, is_default=True)
     if needed != everything:
         yield Input(ONLY_REQUIRED, needed, EXAMPLES, required=True)
@@ -152,7 +153,7 @@ def failures(session: Session, pool: RenderPool, composed: Composed) -> dict[str
     for text in changing_texts(composed):
         inputs = [each for each in inputs_of(session, text.interaction, text.declared) if each.required]
         unknown = [each for each in inputs if _digest(text.after, text.declared, each) not in _known_to_work]
-        outcomes = render_inputs(pool, text.after, text.declared, unknown, patience=CHECK_PATIENCE)
+        outcomes = check_inputs(pool, text.after, text.declared, unknown)
         _remember(text.after, text.declared, outcomes)
         for outcome in outcomes:
             if outcome.problem is not None:
