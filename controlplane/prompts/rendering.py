@@ -77,6 +77,23 @@ def render_inputs(
     return job(inputs) if inputs else []
 
 
+def check_inputs(
+    pool: RenderPool, source: str, declared: Sequence[Parameter], inputs: Sequence[Input]
+) -> list[Outcome]:
+    """Say of each input whether `source` renders with it, without the text that comes out; before those who look only.
+
+    Raises only `RenderBusy`.
+    """
+    if not inputs:
+        return []
+    found = pool.check_all(source, declared, [each.values for each in inputs])
+    problems = [found] * len(inputs) if isinstance(found, Problem) else found
+    return [
+        Outcome(each, None) if problem is None else Outcome(each, None, problem.message, problem.line)
+        for each, problem in zip(inputs, problems, strict=True)
+    ]
+
+
 def _outcome(given: Input, preview: Preview) -> Outcome:
     if preview.problem is None:
         return Outcome(given, preview.text)

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from controlplane.errors import NotFound
 from controlplane.prompts import standing
 from controlplane.prompts.contract import Verdict
-from controlplane.prompts.render_pool import CHECK_PATIENCE, RenderPool
+from controlplane.prompts.render_pool import RenderPool
 from controlplane.prompts.render_worker import Held
-from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, render_inputs
+from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, check_inputs, render_inputs
 from controlplane.releases import words
 from controlplane.releases.compose import Document
 from controlplane.releases.composed import Composed, Side, variants_of
@@ -169,7 +169,7 @@ def failures(session: Session, pool: RenderPool, composed: Composed) -> dict[str
     for text in changing_texts(composed):
         inputs = [each for each in inputs_of(session, text.interaction, text.declared) if each.required]
         unknown = [each for each in inputs if _digest(text.after, text.declared, each) not in _known_to_work]
-        outcomes = render_inputs(pool, text.after, text.declared, unknown, patience=CHECK_PATIENCE)
+        outcomes = check_inputs(pool, text.after, text.declared, unknown)
         _remember(text.after, text.declared, outcomes)
         for outcome in outcomes:
             if outcome.problem is not None:
