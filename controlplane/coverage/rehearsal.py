@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from controlplane.configurations import cost
 from controlplane.configurations.places import Place
+from controlplane.registry import cost
 from controlplane.runtime.bucketing import size
 from controlplane.runtime.entries import ANY, Model, Variant
 from controlplane.runtime.errors import TemplateNotFoundError

@@ -19,25 +19,29 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import textdiff, usage
 from controlplane.prompts.documents import digest
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
+from controlplane.prompts.new_drafts import NEW_DRAFTS
 from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Interaction
-from controlplane.runtime.entries import LOWER_CODE, Parameter
+from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Problem
+from controlplane.samples import services as samples
 
 RESERVED = frozenset({"new"})
 DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
+# What the prompts of an interaction may use.
+declared_parameters = samples.declared_parameters
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
 
 
 class BodyRefused(Refused):
-    """The text cannot be a prompt; `line` is where, when that is known."""
+    """The text cannot be a prompt; `line` and `column` are where, when that is known."""
 
     def __init__(self, problem: Problem) -> None:
-        self.line = problem.line
-        super().__init__(
-            {"body": f"Line {problem.line}: {problem.message}" if problem.line else problem.message}
-        )
+        self.line, self.column = problem.line, problem.column
+        where = f"Line {self.line}" if self.line else ""
+        where += f", column {self.column}" if self.line and self.column else ""
+        super().__init__({"body": f"{where}: {problem.message}" if where else problem.message})
 
 
 # Reading
@@ -84,14 +88,6 @@ def latest_version(session: Session, code: str) -> PromptVersion | None:
     )
 
 
-def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, ...]:
-    """Return what the prompts of an interaction may use."""
-    found = session.get(Interaction, interaction)
-    if found is None:
-        raise NotFound("interaction", interaction)
-    return tuple(Parameter(**parameter) for parameter in found.parameters)
-
-
 def free_code(session: Session, interaction: str) -> str:
     """Return a code for a further prompt of an interaction: kpi_analysis, or kpi_analysis_2 when that is taken."""
     stem = interaction.lower()
@@ -135,6 +131,7 @@ def create_prompt(
     except IntegrityError:  # somebody else made it between the check and here
         raise Refused({"code": f"There is a template {code} already."}) from None
     version = _add_version(session, prompt, 1, body, reason, actor)
+    NEW_DRAFTS.drop(session, interaction, actor=actor)
     record(
         session,
         actor=actor,
@@ -277,7 +274,8 @@ def _check_place(session: Session, code: str, interaction: str) -> None:
 def _checked(session: Session, body: str, interaction: str) -> str:
     """Return the text as it is kept, once the render worker has found nothing against it."""
     body = _without_nul(normalise(body))
-    problem = shared().check(body, declared_parameters(session, interaction))
+    known = [sample.values for sample in samples.list_samples(session, interaction)]
+    problem = shared().check(body, declared_parameters(session, interaction), samples=known)
     if problem is not None:
         raise BodyRefused(problem)
     return body
