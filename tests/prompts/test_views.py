@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.prompts import editing, services
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.render_pool import WORKERS, RenderBusy, shared
 from tests.page import Page, PageClient
 
 CODE = "coaching_response"
@@ -256,6 +257,21 @@ def test_while_the_workers_are_busy_nothing_typed_is_lost(
     assert page.status == 429
     assert page.form(f"{HERE}/{CODE}/edit")["body"] == BODY
     assert "What you typed is below" in page.body
+
+
+def test_while_every_worker_is_taken_other_pages_are_answered_and_previews_told_when_to_come_back(
+    editor: PageClient,
+) -> None:
+    sent = edit_form(editor) | {"body": BODY}
+    pool = shared()
+    with ExitStack() as places:
+        for _ in range(WORKERS):
+            places.enter_context(pool._turn(10))
+        assert editor.get(HERE).status == 200
+        assert editor.get(f"{HERE}/{CODE}").status == 200
+        answer = editor.post(f"/_{HERE}/{CODE}/preview", sent, htmx=True)
+        assert (answer.status, answer.headers["Retry-After"]) == (429, str(RenderBusy.retry_after))
+    assert editor.post(f"/_{HERE}/{CODE}/preview", sent, htmx=True).status == 200
 
 
 # A new template
