@@ -12,6 +12,7 @@ from controlplane.releases import models as releases
 from controlplane.rollouts import models as rollouts
 from controlplane.samples import models as samples
 from controlplane.switches import models as switches
+from controlplane.trying import models as trying
 
 __all__ = [
     "Base",
@@ -26,4 +27,5 @@ __all__ = [
     "rollouts",
     "samples",
     "switches",
+    "trying",
 ]

@@ -1,5 +1,6 @@
 """The editor of templates with its live preview: a next version of one that is there, or the first of a new one."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,15 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, new_drafts, pages, presence, services, trying
+from controlplane.prompts import editing, figures, new_drafts, pages, presence, services, trying
 from controlplane.prompts.editing import Editor
+from controlplane.prompts.figures import NOTHING, Basis, Figures
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
 from controlplane.prompts.models import Prompt, PromptDraft
-from controlplane.prompts.preview import panel
+from controlplane.prompts.preview import Panel, panel
 from controlplane.prompts.render_pool import RenderBusy, shared
 from controlplane.prompts.routing import blueprint, retry_after
+from controlplane.runtime.profile import normalise
 from controlplane.samples import services as samples
 from controlplane.samples import values
 from controlplane.web.access import current_actor, requires
@@ -126,7 +129,8 @@ def save(environment: str, code: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def preview(environment: str, code: str) -> str:
     """The preview of what was typed so far."""
-    return _preview(services.get_prompt(db_session(), code).interaction)
+    prompt = services.get_prompt(db_session(), code)
+    return _preview(prompt.interaction, figures.basis(db_session(), environment, code))
 
 
 @blueprint.post("/_/<environment>/templates/new/<interaction>/preview")
@@ -146,7 +150,7 @@ def others(environment: str, code: str) -> str:
     return render_template("prompts/_others.html", others=found, code=code, asked=True)
 
 
-def _preview(interaction: str) -> str:
+def _preview(interaction: str, basis: Basis = NOTHING) -> str:
     session = db_session()
     declared = services.declared_parameters(session, interaction)
     known = [sample.values for sample in samples.list_samples(session, interaction)]
@@ -160,7 +164,18 @@ def _preview(interaction: str) -> str:
         samples=known,
         spaces="spaces" in request.form,
     )
-    return render_template("prompts/_preview.html", panel=shown, oob=True)
+    found = _figures(basis, request.form.get("body", ""), shown, editing.typed_values(request.form))
+    return render_template("prompts/_preview.html", panel=shown, figures=found, oob=True)
+
+
+def _figures(basis: Basis, body: str, shown: Panel, typed: Mapping[str, str]) -> Figures | None:
+    """The figures of the text that is shown; none of one that does not come out."""
+    if shown.preview.text is None:
+        return None
+    given = values.read(shown.declared, typed).given
+    return basis.figures(
+        normalise(body), shown.preview.text, given=given, declared=shown.declared, pool=shared()
+    )
 
 
 def editor_page(
@@ -174,7 +189,14 @@ def editor_page(
         note=note,
         collision=collision,
     )
-    return render_template("prompts/edit.html", editor=editor, form=form)
+    basis = figures.basis(db_session(), (request.view_args or {})["environment"], prompt.code)
+    return render_template(
+        "prompts/edit.html", editor=editor, form=form, figures=_page_figures(basis, form, editor)
+    )
+
+
+def _page_figures(basis: Basis, form: Form, editor: Editor) -> Figures | None:
+    return _figures(basis, form["body"].value, editor.panel, editing.typed_values(_first(form)))
 
 
 def _editor(form: Form, interaction: str) -> Editor:
@@ -219,7 +241,8 @@ def _collision_page(code: str, form: Form, sent: VersionInput) -> str:
 
 def _new_page(form: Form, interaction: str, *, note: Note | None = None) -> str:
     editor = replace(_editor(form, interaction), note=note)
-    return render_template("prompts/new.html", editor=editor, form=form)
+    found = _page_figures(NOTHING, form, editor)
+    return render_template("prompts/new.html", editor=editor, form=form, figures=found)
 
 
 def _as_typed(interaction: str) -> Form:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from controlplane.db import now
-from controlplane.prompts.contract import ERROR, Verdict
+from controlplane.prompts import tokens
+from controlplane.prompts.contract import ERROR, Verdict, summary
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
@@ -17,8 +18,6 @@ from controlplane.samples import values
 
 # More than this is folded away, so that a long text does not hold up the typing; all of it is on the page.
 SHOWN: Final = 64 * 1024
-# A rule of thumb for English text; the word "about" stands beside it.
-CHARACTERS_PER_TOKEN: Final = 4
 # What may have to be marked: most of what lies beyond ASCII can be printed, and is not.
 _ODD: Final = re.compile(r"[^ -~\n\t]")
 _ODD_OR_WHITE: Final = re.compile(r" +|\t+|\n|[^ -~\n\t]")
@@ -78,9 +77,7 @@ class Panel:
     @property
     def summary(self) -> str:
         """How many there are of each kind: "1 error, 2 warnings"."""
-        errors = sum(verdict.is_error for verdict in self.verdicts)
-        told = ((errors, "error"), (len(self.verdicts) - errors, "warning"))
-        return ", ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in told if count)
+        return summary(self.verdicts)
 
     @property
     def shown(self) -> list[Run]:
@@ -116,9 +113,10 @@ class Panel:
 
 def size_of(text: str) -> str:
     """Say how long a text is, in characters and about how many tokens."""
-    length = len(text)
-    tokens = -(-length // CHARACTERS_PER_TOKEN)
-    return f"{length:,} character{'s' if length != 1 else ''}, about {tokens:,} token{'s' if tokens != 1 else ''}"
+    length, count = len(text), tokens.estimate(text)
+    return (
+        f"{length:,} character{'s' if length != 1 else ''}, about {count:,} token{'s' if count != 1 else ''}"
+    )
 
 
 def panel(

@@ -37,6 +37,8 @@ BLUEPRINTS = (
     "controlplane.fleet.views",
     "controlplane.switches.views",
     "controlplane.releases.views",
+    "controlplane.releases.rendered_views",
+    "controlplane.trying.views",
     "controlplane.rollouts.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",

@@ -299,6 +299,10 @@ def upload_a_bundle(admin: Admin) -> Sent:
     return "/production/proposals/bundle", {"bundle": (io.BytesIO(data), "live.release")}
 
 
+def try_it(admin: Admin) -> Sent:
+    return admin.filled(f"{PROMPT}/try", f"{PROMPT}/try/send")
+
+
 def propose_rollout(admin: Admin) -> Sent:
     _, data = start_rollout(admin)
     return "/production/proposals/rollout", data
@@ -332,6 +336,7 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/templates/new": make_prompt,
     "POST /<environment>/templates/<code>/versions": edited_prompt("versions"),
     "POST /<environment>/templates/<code>/archive": archive_prompt,
+    "POST /<environment>/templates/<code>/try/send": try_it,
     "POST /<environment>/templates/<code>/samples": kept_values,
     "POST /<environment>/unpublished": publish,
     "POST /<environment>/releases/<int:number>/roll-back": roll_back,
@@ -382,6 +387,8 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
     "POST /_/<environment>/templates/<code>/others": (
         FORGOTTEN, lambda _: (f"/_{PROMPT}/others", {}),
     ),
+    "POST /<environment>/templates/<code>/try": (NOTHING_KEPT, edited_prompt("try")),
+    "POST /<environment>/templates/<code>/rendered": (NOTHING_KEPT, edited_prompt("rendered")),
     "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),
     "POST /<environment>/templates/new/preview": (NOTHING_KEPT, preview_new(f"{NEW_PROMPT}/preview")),
     "POST /_/<environment>/templates/new/<interaction>/preview": (
@@ -423,5 +430,6 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /environments/<code>/edit": {"name": ""},
     "POST /changes/<id>/review": {"answer": "dispute", "comment": ""},
     "POST /<environment>/proposals/<int:number>/conflict": {"revision": "none"},
+    "POST /<environment>/templates/<code>/try/send": {"configuration": "configuration/NO_SUCH/default/*"},
 }
 NOT_REFUSED = {name for name, spoilt in SPOILT.items() if spoilt is None}
