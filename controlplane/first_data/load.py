@@ -17,8 +17,8 @@ from controlplane.registry.inputs import EnvironmentInput, InteractionInput, Mod
 from controlplane.registry.models import Environment
 from controlplane.releases import services as releases
 from controlplane.releases.saved import saved_entries
+from controlplane.runtime.parameters import only_required
 from controlplane.samples import services as samples
-from controlplane.samples.fitting import only_required
 
 ACTOR = Actor.system("first data", via="first data")
 REASON = "First data"

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from controlplane.db import now
 from controlplane.prompts import tokens
-from controlplane.prompts.contract import ERROR, Verdict
+from controlplane.prompts.contract import ERROR, Verdict, summary
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
@@ -77,9 +77,7 @@ class Panel:
     @property
     def summary(self) -> str:
         """How many there are of each kind: "1 error, 2 warnings"."""
-        errors = sum(verdict.is_error for verdict in self.verdicts)
-        told = ((errors, "error"), (len(self.verdicts) - errors, "warning"))
-        return ", ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in told if count)
+        return summary(self.verdicts)
 
     @property
     def shown(self) -> list[Run]:

@@ -7,6 +7,7 @@
     shared().render_all(source, declared, values)     -> a Preview for each set of values, whatever one of them does
     shared().check(source, declared)                  -> Problem, or None when the template may be saved and published
     shared().check_all(source, declared, values)      -> Problem or None for each set of values
+    shared().hold(texts)                              -> what is wrong with each by looking at it
     shared().inspect(sources)                         -> the names that each text uses, and what is wrong with it
 
 Each process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
@@ -28,7 +29,6 @@ import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
-from controlplane.prompts import contract
 from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
@@ -38,6 +38,8 @@ from controlplane.prompts.render_worker import (
     READY,
     UNIT,
     WALL_SECONDS,
+    Held,
+    Holding,
     Inspection,
     Outcome,
     Rendering,
@@ -45,6 +47,7 @@ from controlplane.prompts.render_worker import (
     send,
 )
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Preview, Problem
 from controlplane.runtime.validate import Body
 
@@ -221,7 +224,7 @@ class RenderPool:
         who leaves it out.
         """
         everything = {parameter.name: parameter.example for parameter in declared}
-        required = contract.only_required(declared)
+        required = only_required(declared)
         chances = [everything, required] if required != everything else [everything]
         found = self._examined(
             source, declared, chances, patience, PATIENT_WALL_SECONDS, texts=False, samples=samples
@@ -262,6 +265,23 @@ class RenderPool:
         if isinstance(answers, Problem):
             return answers
         return [_read(answer, _BODY, alone=len(answers) == 1) for answer in answers]
+
+    def hold(
+        self, texts: Sequence[Held], *, patience: float = PREVIEW_PATIENCE
+    ) -> list[list[Verdict] | None]:
+        """Hold texts against their declarations; None of one for which there was no time. Raises only `RenderBusy`.
+
+        All of them together may take one second of a processor, so hand over some dozens at a time.
+        """
+        try:
+            payload = msgspec.json.encode(Holding(tuple(texts)))
+        except (UnicodeEncodeError, ValueError, RecursionError):
+            return [None] * len(texts)
+        answers = self._done(payload, len(texts), patience, PATIENT_WALL_SECONDS) if texts else []
+        if isinstance(answers, Problem):
+            return [None] * len(texts)
+        found = [_read(answer, _VERDICTS, alone=False) for answer in answers]
+        return [None if isinstance(each, Problem) else each for each in found]
 
     def warm_up(self) -> None:
         """Start the workers in the background, once for each process, so that the first preview need not wait for one."""

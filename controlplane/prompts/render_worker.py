@@ -99,7 +99,21 @@ class Inspection(msgspec.Struct, frozen=True, tag=True):
     sources: tuple[str, ...]
 
 
-Job = Rendering | Inspection
+class Held(msgspec.Struct, frozen=True):
+    """A text with what its interaction declares and is known by."""
+
+    source: str
+    declared: tuple[Parameter, ...]
+    samples: tuple[dict[str, Any], ...] = ()
+
+
+class Holding(msgspec.Struct, frozen=True, tag=True):
+    """Texts to be held against the declarations of their interactions."""
+
+    texts: tuple[Held, ...]
+
+
+Job = Rendering | Inspection | Holding
 
 
 def main() -> None:
@@ -397,13 +411,26 @@ class _Units:
 
     def __init__(self, payload: bytes) -> None:
         job = msgspec.json.decode(payload, type=Job)
-        self.answer: Callable[[int], bytes] = (
-            _rendered(job) if isinstance(job, Rendering) else _inspected(job)
-        )
+        self.answer: Callable[[int], bytes] = _answering(job)
 
     def answers(self, units: Sequence[int]) -> list[bytes]:
         """Return the answers of units."""
         return [self.answer(unit) for unit in units]
+
+
+def _answering(job: Job) -> Callable[[int], bytes]:
+    if isinstance(job, Rendering):
+        return _rendered(job)
+    return _inspected(job) if isinstance(job, Inspection) else _held(job)
+
+
+def _held(job: Holding) -> Callable[[int], bytes]:
+    def answer(unit: int) -> bytes:
+        text = job.texts[unit]
+        verdicts = contract.verdicts(text.source, text.declared, text.samples)
+        return Outcome.ANSWERED.value + msgspec.json.encode(verdicts)
+
+    return answer
 
 
 def _rendered(job: Rendering) -> Callable[[int], bytes]:

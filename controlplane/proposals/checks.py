@@ -52,6 +52,7 @@ def content_checks(composed: Composed, renders: Renders) -> list[Check]:
     return [
         valid(composed),
         samples_render(composed, renders),
+        contract_kept(composed, renders),
         cost_change(found),
         context_window(found),
         limits(composed),
@@ -114,6 +115,30 @@ def samples_render(composed: Composed, renders: Renders) -> Check:
         said = f"{good} of {texts} work; {untried:,} more were not tried here. Publishing tries all that must pass."
         return Check("samples", title, WARNING, good, said)
     return Check("samples", title, OK, good, f"{good} of {texts} work.")
+
+
+def contract_kept(composed: Composed, renders: Renders) -> Check:
+    """Whether each text that changes fits the parameters it would go live with, by looking at it."""
+    title = "Fits its parameters"
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for text, verdicts in renders.verdicts(changing_texts(composed)):
+        for each in verdicts:
+            where = f"line {each.line}, column {each.column}: " if each.line and each.column else ""
+            told[each.is_error].append(f"{text.name}: {where}{each.message}")
+    errors, warnings = told[True], told[False]
+    if not errors and not warnings:
+        return Check(
+            "contract", title, OK, "fits", "What texts use is declared, and what is optional is guarded."
+        )
+    count = ", ".join(
+        wording.counted(len(each), word) for each, word in ((errors, "error"), (warnings, "warning")) if each
+    )
+    said = (
+        "A text does not fit what its interaction would declare."
+        if errors
+        else "Worth a look before it goes live."
+    )
+    return Check("contract", title, PROBLEM if errors else WARNING, count, said, _some([*errors, *warnings]))
 
 
 def cost_change(found: Sequence[Figures]) -> Check:

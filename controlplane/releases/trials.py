@@ -9,8 +9,10 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from controlplane.errors import NotFound
-from controlplane.prompts import contract
+from controlplane.prompts import standing
+from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_pool import RenderPool
+from controlplane.prompts.render_worker import Held
 from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, check_inputs, render_inputs
 from controlplane.releases import words
 from controlplane.releases.compose import Document
@@ -18,6 +20,7 @@ from controlplane.releases.composed import Composed, Side, variants_of
 from controlplane.releases.diff import EntryChange
 from controlplane.runtime import canonical
 from controlplane.runtime.entries import ANY, Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.samples.models import Sample
 from controlplane.samples.services import EXAMPLE, ONLY_REQUIRED, list_samples
 
@@ -92,7 +95,7 @@ def _samples(session: Session, interaction: str) -> Sequence[Sample]:
 
 def _examples(declared: Sequence[Parameter]) -> Iterator[Input]:
     everything = {each.name: each.example for each in declared}
-    needed = contract.only_required(declared)
+    needed = only_required(declared)
     yield Input(EXAMPLE, everything, EXAMPLES, required=True, is_default=True)
     if needed != everything:
         yield Input(ONLY_REQUIRED, needed, EXAMPLES, required=True)
@@ -142,6 +145,19 @@ class Renders:
             self._outcomes[key] = render_inputs(self._pool, body, declared, tried)
             _remember(body, declared, self._outcomes[key])
         return self._outcomes[key]
+
+    def verdicts(self, texts: Sequence[Text]) -> Iterator[tuple[Text, list[Verdict]]]:
+        """Yield what is wrong with each text against its declaration, by looking at it; raises `RenderBusy`."""
+        held = [
+            Held(
+                text.after,
+                text.declared,
+                tuple(dict(each.values) for each in self.inputs(text.interaction, text.declared)),
+            )
+            for text in texts[:MOST_TEXTS]
+        ]
+        for text, found in zip(texts, standing.hold(self._pool, held), strict=False):
+            yield text, found or []
 
 
 def failures(session: Session, pool: RenderPool, composed: Composed) -> dict[str, str]:

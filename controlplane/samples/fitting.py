@@ -31,15 +31,6 @@ def undeclared(declared: Sequence[Parameter], values: Mapping[str, Any]) -> dict
     return {name: _unknown(name, known) for name in values if name not in known}
 
 
-def only_required(declared: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the examples of what every call has to give."""
-    return {
-        parameter.name: parameter.example
-        for parameter in declared
-        if parameter.required and parameter.example is not None
-    }
-
-
 def all_examples(declared: Sequence[Parameter]) -> dict[str, Any]:
     """Return every declared example."""
     return {parameter.name: parameter.example for parameter in declared if parameter.example is not None}

@@ -9,6 +9,7 @@ from controlplane.first_data.read import read_interactions, read_prompts
 from controlplane.prompts import contract
 from controlplane.prompts.contract import Verdict
 from controlplane.runtime.entries import Field, Items, Parameter
+from controlplane.runtime.parameters import only_required
 
 STEP = Items(
     type="object",
@@ -207,10 +208,8 @@ def test_a_value_that_is_not_as_declared_inside_is_told() -> None:
 
 
 def test_what_is_required_leaves_out_whatever_is_optional_inside_too() -> None:
-    assert contract.only_required(DECLARED)["steps"] == [
-        {"title": "Hire", "hours": 4, "owner": {"name": "Ana"}}
-    ]
-    assert "topic" not in contract.only_required(DECLARED)
+    assert only_required(DECLARED)["steps"] == [{"title": "Hire", "hours": 4, "owner": {"name": "Ana"}}]
+    assert "topic" not in only_required(DECLARED)
 
 
 @pytest.mark.parametrize("interaction", read_interactions(), ids=lambda row: row["code"])

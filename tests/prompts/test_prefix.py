@@ -68,8 +68,12 @@ def test_what_stands_before_the_first_parameter_begins_every_call() -> None:
 
 def test_a_change_of_it_is_told_with_what_it_is_good_for() -> None:
     short, long = (Prefix(count * 4, count, 2, whole=False) for count in (300, 2_000))
-    assert prefix.change_in_words(long, short).startswith("Shorter than now: about 2,000 tokens so far. It falls below")
-    assert prefix.change_in_words(short, long).startswith("Longer than now: about 300 tokens so far. From 1,024 on")
+    assert prefix.change_in_words(long, short).startswith(
+        "Shorter than now: about 2,000 tokens so far. It falls below"
+    )
+    assert prefix.change_in_words(short, long).startswith(
+        "Longer than now: about 300 tokens so far. From 1,024 on"
+    )
     assert prefix.change_in_words(long, long) == "About as long as now."
     assert prefix.change_in_words(None, long) == ""
 

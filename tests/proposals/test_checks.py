@@ -51,7 +51,7 @@ def test_what_is_in_order_is_green_throughout(first_data: Session) -> None:
     found = checks.content_checks(
         composed(first_data, {PREMIUM: variant(first_data, temperature=0.1)}), renders(first_data)
     )
-    assert [check.name for check in found] == ["valid", "samples", "cost", "context", "limits"]
+    assert [check.name for check in found] == ["valid", "samples", "contract", "cost", "context", "limits"]
     assert {check.state for check in found} == {checks.OK}
 
 
@@ -73,6 +73,24 @@ def test_a_text_that_its_examples_do_not_fill_is_red(first_data: Session) -> Non
     found = checks.samples_render(composed(first_data, {INTERACTION: without}), renders(first_data))
     assert found.state == checks.PROBLEM
     assert any(used in detail for detail in found.details)
+
+
+def test_a_text_that_no_longer_fits_what_its_interaction_declares_is_red_with_line_and_column(
+    first_data: Session,
+) -> None:
+    interaction = live(first_data, INTERACTION)
+    kept = [each for each in interaction["parameters"] if each["name"] != "topic"]
+    found = checks.contract_kept(
+        composed(first_data, {INTERACTION: {**interaction, "parameters": kept}}), renders(first_data)
+    )
+    assert found.state == checks.PROBLEM
+    assert all("the interaction has no parameter topic" in detail for detail in found.details)
+    assert ": line 22, column 7: " in found.details[0]
+    unused = [*interaction["parameters"], {"name": "mood", "type": "string", "example": "calm"}]
+    found = checks.contract_kept(
+        composed(first_data, {INTERACTION: {**interaction, "parameters": unused}}), renders(first_data)
+    )
+    assert (found.state, found.short) == (checks.WARNING, "1 warning")
 
 
 def test_a_dearer_model_is_weighed_in_numbers(first_data: Session) -> None:
