@@ -10,6 +10,7 @@ from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
 from controlplane.releases import models as releases
 from controlplane.rollouts import models as rollouts
+from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "registry",
     "releases",
     "rollouts",
+    "snippets",
     "switches",
 ]

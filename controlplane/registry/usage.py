@@ -86,14 +86,14 @@ def prompts_left_without(session: Session, interaction: str, declared: Collectio
     """What saved prompts of the interaction use that `declared` does not hold, in words; one for each prompt."""
     rows = session.execute(
         text(
-            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, version.body "
+            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, coalesce(version.expanded, version.body) AS text "
             "FROM prompts AS prompt JOIN prompt_versions AS version ON version.prompt_code = prompt.code "
             "WHERE prompt.interaction = :code AND prompt.archived_at IS NULL "
             "ORDER BY prompt.code, version.number DESC"
         ),
         {"code": interaction},
     )
-    missing = [(row, sorted(used_variables(row.body) - set(declared))) for row in rows]
+    missing = [(row, sorted(used_variables(row.text) - set(declared))) for row in rows]
     return [
         f"template {row.code} (version {row.number}) uses {', '.join(names)}"
         for row, names in missing

@@ -52,6 +52,8 @@ def kind_name(kind: str, count: int = 1) -> str:
 def field_name(path: str) -> str:
     """Return a path as words: "max_tokens" → "max tokens", "prompt.code" → "template"."""
     head, separator, field = path.rpartition(" · ")
+    if field.startswith("snippets."):
+        return f"{head}{separator}shared/{field.removeprefix('snippets.')}"
     known = {
         "prompt.code": "template",
         "prompt.version": "template version",
@@ -68,6 +70,10 @@ def value_text(path: str, value: Any) -> str:
         return "follows the live version" if field == "prompt.version" else "not set"
     if field == "ranges":
         return share_text(value)
+    if field == "snippets" and isinstance(value, dict):
+        return ", ".join(f"shared/{name.partition('@')[0]} version {number}" for name, number in value.items())
+    if field.startswith("snippets."):
+        return f"version {value}"
     if field == "prompt" and isinstance(value, dict):
         return _prompt_text(value)
     return _plain_text(value)

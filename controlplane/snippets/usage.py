@@ -1,0 +1,122 @@
+"""Where snippets are used: templates by the versions of theirs that include one, and through them configurations."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session
+
+from controlplane.prompts import usage as prompts
+from controlplane.prompts.models import Prompt, PromptVersion
+
+
+@dataclass(frozen=True)
+class Live:
+    """A version of a template that is live in an environment, and the versions of the snippet in it."""
+
+    environment: str
+    template_version: int
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A template whose saved version includes a snippet: following its newest version, pinned to some, or both."""
+
+    template: str
+    interaction: str
+    saved: int
+    follows: int | None  # the version that it has, as it follows
+    pinned: tuple[int, ...]
+    configurations: int
+    live: tuple[Live, ...] = ()
+
+
+def uses(session: Session, code: str, *, environments: Sequence[str] = ()) -> list[Use]:
+    """Return the templates whose saved version includes a snippet, by code, with what is live of them in environments."""
+    newest = (
+        select(PromptVersion.prompt_code, PromptVersion.number, PromptVersion.snippets)
+        .ext(distinct_on(PromptVersion.prompt_code))
+        .order_by(PromptVersion.prompt_code, PromptVersion.number.desc())
+        .subquery()
+    )
+    query = (
+        select(Prompt.code, Prompt.interaction, newest.c.number, newest.c.snippets)
+        .join(newest, newest.c.prompt_code == Prompt.code)
+        .where(Prompt.archived_at.is_(None), newest.c.snippets.is_not(None))
+        .order_by(Prompt.code)
+    )
+    counts = prompts.counts(session)
+    found = []
+    for template, interaction, saved, taken in session.execute(query):
+        follows, pinned = taken.get(code), _pinned(taken, code)
+        if follows is not None or pinned:
+            found.append(Use(template, interaction, saved, follows, pinned, counts[template]))
+    return _with_what_is_live(session, code, found, environments)
+
+
+def counts(session: Session) -> Counter[str]:
+    """Count, for each snippet, the templates whose saved version includes it."""
+    newest = (
+        select(PromptVersion.prompt_code, PromptVersion.snippets)
+        .ext(distinct_on(PromptVersion.prompt_code))
+        .order_by(PromptVersion.prompt_code, PromptVersion.number.desc())
+        .subquery()
+    )
+    query = select(newest.c.snippets).join(Prompt, Prompt.code == newest.c.prompt_code)
+    query = query.where(Prompt.archived_at.is_(None), newest.c.snippets.is_not(None))
+    return Counter(code for taken in session.scalars(query) for code in {name.partition("@")[0] for name in taken})
+
+
+def effect(session: Session, templates: Sequence[str]) -> str:
+    """Return what a new version of a snippet does that these templates follow, in words."""
+    if not templates:
+        return "no template follows it"
+    counts = prompts.counts(session)
+    return f"a new version of {counted(len(templates), 'template')}, which {taken_by(sum(counts[code] for code in templates))}"
+
+
+def taken_by(configurations: int) -> str:
+    """Return "12 configurations take"."""
+    return f"{counted(configurations, 'configuration')} {'takes' if configurations == 1 else 'take'}"
+
+
+def counted(count: int, what: str) -> str:
+    """Return "1 template" or "5 templates"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _pinned(taken: Mapping[str, int], code: str) -> tuple[int, ...]:
+    return tuple(sorted(number for name, number in taken.items() if name.startswith(f"{code}@")))
+
+
+def _with_what_is_live(
+    session: Session, code: str, found: Sequence[Use], environments: Iterable[str]
+) -> list[Use]:
+    live = {environment: prompts.live_versions(session, environment) for environment in environments}
+    wanted = {(use.template, versions[use.template]) for use in found for versions in live.values() if use.template in versions}
+    query = select(PromptVersion.prompt_code, PromptVersion.number, PromptVersion.snippets)
+    taken = {
+        (template, number): snippets or {}
+        for template, number, snippets in session.execute(
+            query.where(tuple_(PromptVersion.prompt_code, PromptVersion.number).in_(sorted(wanted)))
+        )
+    }
+    return [
+        dataclasses.replace(
+            use,
+            live=tuple(
+                Live(environment, number, _versions(taken.get((use.template, number), {}), code))
+                for environment, versions in live.items()
+                if (number := versions.get(use.template)) is not None
+            ),
+        )
+        for use in found
+    ]
+
+
+def _versions(taken: Mapping[str, int], code: str) -> tuple[int, ...]:
+    return tuple(sorted({number for name, number in taken.items() if name.partition("@")[0] == code}))
