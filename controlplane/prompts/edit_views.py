@@ -13,9 +13,10 @@ from controlplane.prompts import editing, pages, services, values
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
 from controlplane.prompts.models import Prompt, PromptDraft
-from controlplane.prompts.preview import panel
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.preview import Panel, panel
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.routing import blueprint, retry_after
+from controlplane.runtime.entries import Parameter
 from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session, discard, independent
@@ -124,13 +125,14 @@ def preview_new(environment: str, interaction: str) -> str:
 
 
 def _preview(interaction: str) -> str:
-    declared = services.declared_parameters(db_session(), interaction)
+    session, body = db_session(), request.form.get("body", "")
+    declared, pool = services.declared_parameters(session, interaction), services.pool_for(session, body)
     # The form holds no transaction open while the worker is busy with a stranger's loop.
-    db_session().rollback()
+    session.rollback()
     typed = editing.typed_values(request.form)
     return render_template(
         "prompts/_preview.html",
-        panel=panel(shared(), request.form.get("body", ""), typed, declared),
+        panel=panel(pool, body, typed, declared),
         oob=True,
     )
 
@@ -143,7 +145,7 @@ def editor_page(
     editor = Editor(
         interaction=prompt.interaction,
         declared=declared,
-        panel=editing.safe_panel(form["body"].value, editing.typed_values(_first(form)), declared),
+        panel=_panel(form, declared),
         prompt=prompt,
         saved=prompt.versions[0],
         note=note,
@@ -180,10 +182,16 @@ def _collision_page(code: str, form: Form, sent: VersionInput) -> str:
 
 def _new_page(form: Form, interaction: str) -> str:
     declared = services.declared_parameters(db_session(), interaction)
-    shown = editing.safe_panel(form["body"].value, editing.typed_values(_first(form)), declared)
+    shown = _panel(form, declared)
     is_unsaved = request.method == "POST"
     editor = Editor(interaction=interaction, declared=declared, panel=shown, is_unsaved=is_unsaved)
     return render_template("prompts/new.html", editor=editor, form=form)
+
+
+def _panel(form: Form, declared: tuple[Parameter, ...]) -> Panel:
+    body = form["body"].value
+    pool = services.pool_for(db_session(), body)
+    return editing.safe_panel(pool, body, editing.typed_values(_first(form)), declared)
 
 
 def _first(form: Form) -> dict[str, str]:

@@ -10,8 +10,8 @@ from controlplane.drafts import Note
 from controlplane.prompts import services, textdiff, values
 from controlplane.prompts.merge import merged
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
-from controlplane.prompts.preview import Panel, panel
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.preview import Panel, Previewing, panel
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.textdiff import Row
 from controlplane.prompts.values import ValueField
 from controlplane.runtime.entries import Parameter
@@ -56,10 +56,12 @@ def typed_values(form: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in form.items() if name.startswith(values.PREFIX)}
 
 
-def safe_panel(body: str, typed: Mapping[str, str], declared: tuple[Parameter, ...]) -> Panel:
+def safe_panel(
+    pool: Previewing, body: str, typed: Mapping[str, str], declared: tuple[Parameter, ...]
+) -> Panel:
     """Return the preview; when the workers are busy the page comes all the same, and says so in its place."""
     try:
-        return panel(shared(), body, typed, declared)
+        return panel(pool, body, typed, declared)
     except RenderBusy as busy:
         return Panel(Preview(None, problem=Problem(str(busy))), {}, declared)
 

@@ -173,7 +173,7 @@ def prompt_page(session: Session, environment: str, code: str) -> PromptPage:
         live=live,
         live_version=live_version,
         live_elsewhere=sorted(everywhere.values(), key=lambda found: found.environment),
-        changes=textdiff.lines(live_version.body, saved.body) if live_version else [],
+        changes=textdiff.lines(live_version.text, saved.text) if live_version else [],
         uses=usage.saved_uses(session, code),
     )
 

@@ -3,10 +3,9 @@
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from controlplane.prompts import values
-from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
@@ -15,6 +14,13 @@ from controlplane.runtime.renderer import Preview, Problem
 SHOWN: Final = 64 * 1024
 # A rule of thumb for English text; the word "about" stands beside it.
 CHARACTERS_PER_TOKEN: Final = 4
+
+
+class Previewing(Protocol):
+    """A render pool, or one that puts snippets in first."""
+
+    def preview(self, source: str, values: Mapping[str, Any], declared: Sequence[Parameter]) -> Preview:
+        """Render `source` as the runtime would and say all that is wrong; raises only `RenderBusy`."""
 
 
 class Run(NamedTuple):
@@ -77,7 +83,7 @@ class Panel:
         return [(name, self.preview.suggestions.get(name)) for name in names]
 
 
-def panel(pool: RenderPool, body: str, typed: Mapping[str, str], declared: Sequence[Parameter]) -> Panel:
+def panel(pool: Previewing, body: str, typed: Mapping[str, str], declared: Sequence[Parameter]) -> Panel:
     """Render the text with the values as typed; raises `RenderBusy`."""
     read = values.read(declared, typed)
     found = pool.preview(normalise(body), read.given, declared)

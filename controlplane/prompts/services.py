@@ -28,7 +28,7 @@ from controlplane.runtime.renderer import Problem
 from controlplane.snippets.expansion import PREFIX, Expanded, SnippetProblem
 from controlplane.snippets.texts import IncludingPool, Library, library_for
 
-RESERVED = frozenset({"new"})
+RESERVED = frozenset({"new", "snippets"})
 DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
 
@@ -85,6 +85,11 @@ def latest_version(session: Session, code: str) -> PromptVersion | None:
         .order_by(PromptVersion.number.desc())
         .limit(1)
     )
+
+
+def pool_for(session: Session, body: str) -> IncludingPool:
+    """Return the render pool that puts into this text the snippets it includes."""
+    return IncludingPool(shared(), library_for(session, body))
 
 
 def as_written(session: Session, hashes: Iterable[str]) -> dict[str, str]:
@@ -259,9 +264,7 @@ def restore_prompt(session: Session, prompt: Prompt, *, reason: str, actor: Acto
     if latest.snippets:
         expanded = _checked(session, latest.body, library, prompt.interaction, field="")
         if digest(expanded.text) != latest.sha256:  # while it was archived, its snippets went on without it
-            version = _add_version(
-                session, prompt, latest.number + 1, latest.body, expanded, reason, actor
-            )
+            version = _add_version(session, prompt, latest.number + 1, latest.body, expanded, reason, actor)
             effect += f", as version {version.number} with the snippets of today"
     _record_archiving(session, prompt, "restored", effect, reason, actor)
 

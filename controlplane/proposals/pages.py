@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from sqlalchemy import select
@@ -28,6 +28,7 @@ from controlplane.releases import words
 from controlplane.releases.diff import EntryChange
 from controlplane.releases.pages import EntryView, UrlOf, entry_views
 from controlplane.releases.saved import documents_of
+from controlplane.snippets.usage import told_of
 
 PARTS: Final = {
     "changes": "Changes",
@@ -63,6 +64,7 @@ class Content:
     newer: list[str]
     rendered: list[samples.Rendered]
     sample_count: int
+    shared: list[str] = field(default_factory=list)  # what newer snippets change among the entries
 
     @property
     def worst(self) -> str:
@@ -221,6 +223,7 @@ def _content(
         newer=saved_since(session, proposal, included),
         rendered=samples.rendered(pool, found) if with_rendered else [],
         sample_count=len(found),
+        shared=told_of(session, [(each.key, each.before, each.after) for each in composed.changes]),
     )
 
 

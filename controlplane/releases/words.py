@@ -53,7 +53,7 @@ def field_name(path: str) -> str:
     """Return a path as words: "max_tokens" → "max tokens", "prompt.code" → "template"."""
     head, separator, field = path.rpartition(" · ")
     if field.startswith("snippets."):
-        return f"{head}{separator}shared/{field.removeprefix('snippets.')}"
+        return f"{head}{separator}snippet shared/{field.removeprefix('snippets.')}"
     known = {
         "prompt.code": "template",
         "prompt.version": "template version",
@@ -71,7 +71,9 @@ def value_text(path: str, value: Any) -> str:
     if field == "ranges":
         return share_text(value)
     if field == "snippets" and isinstance(value, dict):
-        return ", ".join(f"shared/{name.partition('@')[0]} version {number}" for name, number in value.items())
+        return ", ".join(
+            f"shared/{name.partition('@')[0]} version {number}" for name, number in value.items()
+        )
     if field.startswith("snippets."):
         return f"version {value}"
     if field == "prompt" and isinstance(value, dict):

@@ -111,7 +111,9 @@ class Expanded:
         """Return a problem of the whole text as the template's author has to read it: by the lines they wrote."""
         if not self._lines:
             return problem
-        message = _LINE_IN_WORDS.sub(lambda found: f"of line {self.place(int(found[1])).line}", problem.message)
+        message = _LINE_IN_WORDS.sub(
+            lambda found: f"of line {self.place(int(found[1])).line}", problem.message
+        )
         if problem.line is None:
             return Problem(message)
         place = self.place(problem.line)
@@ -150,7 +152,7 @@ def expand(body: str, shared: Mapping[str, Shared], *, known: Sequence[str] = ()
     if not found:
         return Expanded(body)
     texts = {reference: _text_of(reference, shared, known) for reference in found.values()}
-    tags = sum(len(parts[position].source) for position in found)  # type: ignore[union-attr]
+    tags = sum(len(part.source) for at, part in enumerate(parts) if at in found and isinstance(part, Tag))
     _check_size(len(body.encode()) - tags + sum(len(texts[each].encode()) for each in found.values()))
     cuts = {reference.short: _snippet(reference, text) for reference, text in texts.items()}
     writer = _Writer()
@@ -193,11 +195,14 @@ def _reference(tag: Tag) -> Reference:
     if name is None:
         raise SnippetProblem(f"only the name of a snippet in quotes can be included: {HOW}", tag.line)
     if not name.startswith(PREFIX):
-        raise SnippetProblem(f"there is no {name!r} to include: snippets have names like shared/tone", tag.line)
+        raise SnippetProblem(
+            f"there is no {name!r} to include: snippets have names like shared/tone", tag.line
+        )
     code, at, number = name.removeprefix(PREFIX).partition("@")
     if not LOWER_CODE.fullmatch(code):
         raise SnippetProblem(
-            f"{name!r} is no name of a snippet: small letters, digits and underscores, as in shared/tone", tag.line
+            f"{name!r} is no name of a snippet: small letters, digits and underscores, as in shared/tone",
+            tag.line,
         )
     if at and not _NUMBER.fullmatch(number):
         raise SnippetProblem(f"after the @ in {name!r} the number of a version is expected: {HOW}", tag.line)
@@ -271,9 +276,7 @@ def _taken_away(parts: Sequence[Text | Tag], position: int) -> bool:
     """Say whether the tag after a text takes away all that stands before it: {%- … %}."""
     text = parts[position]
     following = parts[position + 1] if position + 1 < len(parts) else None
-    return (
-        isinstance(text, Text) and not text.kept and isinstance(following, Tag) and following.before == "-"
-    )
+    return isinstance(text, Text) and not text.kept and isinstance(following, Tag) and following.before == "-"
 
 
 class _Piece(NamedTuple):
@@ -317,6 +320,8 @@ class _Writer:
                     lines.append([])
                     column = 1
                 place = piece.place._replace(line=piece.place.line + offset)
+                if column == 1 and part:
+                    lines[-1].clear()  # whatever ended the line before begins nothing on this one
                 if part or not lines[-1]:
                     lines[-1].append(_Start(column, place, piece.is_tag and bool(part)))
                 column += len(part)

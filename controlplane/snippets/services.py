@@ -20,7 +20,7 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
 from controlplane.prompts.documents import digest
-from controlplane.prompts.models import Prompt, PromptVersion
+from controlplane.prompts.models import PromptVersion
 from controlplane.prompts.render_pool import shared
 from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import normalise
@@ -317,5 +317,3 @@ def _record(
 
 def _told(version: SnippetVersion) -> dict[str, Any]:
     return {"version": version.number, "sha256": version.sha256}
-
-

@@ -9,8 +9,12 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from controlplane.db import Json
 from controlplane.prompts import usage as prompts
 from controlplane.prompts.models import Prompt, PromptVersion
+from controlplane.snippets.expansion import PREFIX
+
+EntryPair = tuple[str, Json | None, Json | None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Use:
     saved: int
     follows: int | None  # the version that it has, as it follows
     pinned: tuple[int, ...]
-    configurations: int
+    configurations: tuple[prompts.Use, ...]  # those that take whichever version of the template is live
     live: tuple[Live, ...] = ()
 
 
@@ -49,12 +53,13 @@ def uses(session: Session, code: str, *, environments: Sequence[str] = ()) -> li
         .where(Prompt.archived_at.is_(None), newest.c.snippets.is_not(None))
         .order_by(Prompt.code)
     )
-    counts = prompts.counts(session)
+    takers = prompts.following(session)
     found = []
     for template, interaction, saved, taken in session.execute(query):
         follows, pinned = taken.get(code), _pinned(taken, code)
         if follows is not None or pinned:
-            found.append(Use(template, interaction, saved, follows, pinned, counts[template]))
+            configurations = tuple(takers.get(template, ()))
+            found.append(Use(template, interaction, saved, follows, pinned, configurations))
     return _with_what_is_live(session, code, found, environments)
 
 
@@ -68,20 +73,43 @@ def counts(session: Session) -> Counter[str]:
     )
     query = select(newest.c.snippets).join(Prompt, Prompt.code == newest.c.prompt_code)
     query = query.where(Prompt.archived_at.is_(None), newest.c.snippets.is_not(None))
-    return Counter(code for taken in session.scalars(query) for code in {name.partition("@")[0] for name in taken})
+    return Counter(
+        code for taken in session.scalars(query) for code in {name.partition("@")[0] for name in taken}
+    )
 
 
 def effect(session: Session, templates: Sequence[str]) -> str:
     """Return what a new version of a snippet does that these templates follow, in words."""
     if not templates:
         return "no template follows it"
-    counts = prompts.counts(session)
-    return f"a new version of {counted(len(templates), 'template')}, which {taken_by(sum(counts[code] for code in templates))}"
+    return f"a new version of {affected(session, templates)}"
 
 
-def taken_by(configurations: int) -> str:
-    """Return "12 configurations take"."""
-    return f"{counted(configurations, 'configuration')} {'takes' if configurations == 1 else 'take'}"
+def affected(session: Session, templates: Sequence[str]) -> str:
+    """Return how many templates these are and how many configurations take them: "5 templates, 12 configurations"."""
+    takers = prompts.following(session)
+    count = sum(len(takers.get(code, ())) for code in templates)
+    return f"{counted(len(templates), 'template')}, {counted(count, 'configuration')}"
+
+
+def told_of(session: Session, changes: Iterable[EntryPair]) -> list[str]:
+    """Return what newer snippets change among entries of templates: "shared/tone version 3 changes 5 templates, …".
+
+    `changes` are keys of entries, each with its document before and after.
+    """
+    moved: dict[tuple[str, int], list[str]] = {}
+    for key, before, after in changes:
+        kind, _, template = key.partition("/")
+        if kind != "prompt":
+            continue
+        old, new = ((document or {}).get("snippets") or {} for document in (before, after))
+        for name, number in new.items():
+            if old.get(name, number) != number:
+                moved.setdefault((name, number), []).append(template)
+    return [
+        f"{PREFIX}{name} version {number} changes {affected(session, templates)}"
+        for (name, number), templates in sorted(moved.items())
+    ]
 
 
 def counted(count: int, what: str) -> str:
@@ -97,7 +125,12 @@ def _with_what_is_live(
     session: Session, code: str, found: Sequence[Use], environments: Iterable[str]
 ) -> list[Use]:
     live = {environment: prompts.live_versions(session, environment) for environment in environments}
-    wanted = {(use.template, versions[use.template]) for use in found for versions in live.values() if use.template in versions}
+    wanted = {
+        (use.template, versions[use.template])
+        for use in found
+        for versions in live.values()
+        if use.template in versions
+    }
     query = select(PromptVersion.prompt_code, PromptVersion.number, PromptVersion.snippets)
     taken = {
         (template, number): snippets or {}

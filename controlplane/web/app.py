@@ -32,6 +32,7 @@ BLUEPRINTS = (
     "controlplane.audit.views",
     "controlplane.registry.views",
     "controlplane.prompts.views",
+    "controlplane.snippets.views",
     "controlplane.configurations.views",
     "controlplane.fleet.views",
     "controlplane.switches.views",

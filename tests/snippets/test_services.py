@@ -98,8 +98,10 @@ def test_a_new_version_of_a_snippet_makes_one_of_each_template_that_follows(
     assert (version.reason, version.author_name) == ("shared/tone version 2: Warmer", "Ed")
     assert newest(first_data, KPI) is pinned
     assert sentences(first_data, "snippet.version_saved") == [
-        "saved version 2 of snippet shared/tone: 1 line added, 2 lines removed; "
-        "a new version of 1 template, which 3 configurations take"
+        (
+            "saved version 2 of snippet shared/tone: 1 line added, 2 lines removed; "
+            "a new version of 1 template, 3 configurations"
+        )
     ]
     assert sentences(first_data, "prompt.version_saved")[-1] == (
         "saved version 3 of template coaching_response, with shared/tone version 2: 1 line added, 2 lines removed"
@@ -251,7 +253,7 @@ def test_where_used_tells_templates_versions_and_configurations(
 
     assert (coaching.template, coaching.saved, coaching.follows, coaching.pinned) == (COACHING, 3, 2, ())
     assert (kpi.template, kpi.saved, kpi.follows, kpi.pinned) == (KPI, 3, 2, (1,))
-    assert coaching.configurations == 3
+    assert [use.tier for use in coaching.configurations] == ["basic", "premium", None]
     # What is live was saved before there were snippets.
     assert coaching.live == (usage.Live("production", 1, ()),)
     assert usage.counts(first_data) == {"tone": 2}
@@ -268,10 +270,10 @@ def test_saving_says_who_was_faster_and_what_did_not_change(
         services.get_snippet(first_data, "nothing")
 
 
-@pytest.mark.parametrize("statement", ["UPDATE snippet_versions SET body = 'x'", "DELETE FROM snippet_versions"])
-def test_versions_of_snippets_never_change(
-    first_data: Session, tone: Snippet, statement: str
-) -> None:
+@pytest.mark.parametrize(
+    "statement", ["UPDATE snippet_versions SET body = 'x'", "DELETE FROM snippet_versions"]
+)
+def test_versions_of_snippets_never_change(first_data: Session, tone: Snippet, statement: str) -> None:
     with pytest.raises(DBAPIError, match="append-only"), first_data.begin_nested():
         first_data.connection().exec_driver_sql(statement)
 
