@@ -23,6 +23,7 @@ import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
+from controlplane.prompts import contract
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
     JOB_BYTES,
@@ -30,6 +31,7 @@ from controlplane.prompts.render_worker import (
     READY,
     WALL,
     WALL_SECONDS,
+    Answer,
     Job,
     Outcome,
     receive,
@@ -143,24 +145,66 @@ class RenderPool:
     ) -> Preview:
         """Render `source` as the runtime would and say all that is wrong; raises only `RenderBusy`."""
         found = self._render(source, declared, [dict(values)], patience, WALL_SECONDS)
-        return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
+        return Preview(None, problem=found) if isinstance(found, Problem) else found.previews[0]
+
+    def examine(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = PREVIEW_PATIENCE,
+    ) -> Answer:
+        """Render `source` as `preview` does, and hold it against the declaration; raises only `RenderBusy`.
+
+        `samples` are further sets of values that the interaction is known by: inner fields are learnt from them.
+        """
+        found = self._render(source, declared, [dict(values)], patience, WALL_SECONDS, samples)
+        return Answer([Preview(None, problem=found)]) if isinstance(found, Problem) else found
+
+    def render_all(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        *,
+        patience: float = PREVIEW_PATIENCE,
+        wall: float = WALL_SECONDS,
+    ) -> list[Preview] | Problem:
+        """Render `source` once with each set of values, in one job; raises only `RenderBusy`.
+
+        There is a preview for each set, in their order, and a set that fails hides no other. A `Problem` is told instead
+        when nothing could be tried at all.
+        """
+        found = self._render(source, declared, [dict(values) for values in value_sets], patience, wall)
+        return found if isinstance(found, Problem) else found.previews
 
     def check(
-        self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = CHECK_PATIENCE,
     ) -> Problem | None:
         """Say why this text may not be saved or published, or None.
 
-        It is rendered with every declared example, and once more with only the required ones: a prompt that fails when
-        an optional parameter is left out fails in production, at the first caller who leaves it out.
+        It is held against the declaration, rendered with every declared example, and once more with only what is
+        required: a prompt that fails when something optional is left out fails in production, at the first caller
+        who leaves it out.
         """
         everything = {parameter.name: parameter.example for parameter in declared}
-        required = {parameter.name: parameter.example for parameter in declared if parameter.required}
+        required = contract.only_required(declared)
         chances = [everything, required] if required != everything else [everything]
-        found = self._render(source, declared, chances, patience, PATIENT_WALL_SECONDS)
+        found = self._render(source, declared, chances, patience, PATIENT_WALL_SECONDS, samples)
         if isinstance(found, Problem):
             return found
-        with_all, *others = (preview.problem for preview in found)
+        with_all, *others = (preview.problem for preview in found.previews)
         without_optional = next(filter(None, others), None)
+        refused = next((each for each in found.verdicts if each.is_error), None)
+        if refused is not None:
+            return Problem(refused.message, refused.line, refused.column)
         return with_all or (without_optional and _without_optional(without_optional))
 
     def warm_up(self) -> None:
@@ -204,9 +248,11 @@ class RenderPool:
         values: list[dict[str, Any]],
         patience: float,
         wall: float,
-    ) -> list[Preview] | Problem:
+        samples: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Answer | Problem:
+        known = None if samples is None else tuple(dict(sample) for sample in samples)
         try:
-            payload = msgspec.json.encode(Job(source, tuple(declared), tuple(values)))
+            payload = msgspec.json.encode(Job(source, tuple(declared), tuple(values), known))
         except (UnicodeEncodeError, ValueError, RecursionError):
             return Problem("the text or a value holds something that cannot be written as UTF-8 JSON")
         if len(payload) > JOB_BYTES:
@@ -279,12 +325,12 @@ def shared() -> RenderPool:
     return _shared
 
 
-def _read(answer: bytes) -> list[Preview] | Problem:
+def _read(answer: bytes) -> Answer | Problem:
     """Understand a worker's answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
     try:
         outcome = Outcome(answer[:1])
         if outcome is Outcome.ANSWERED:
-            return msgspec.json.decode(answer[1:], type=list[Preview])
+            return msgspec.json.decode(answer[1:], type=Answer)
     except ValueError:  # msgspec's ValidationError is one
         outcome = Outcome.DIED
     return Problem(_ENDINGS[outcome])

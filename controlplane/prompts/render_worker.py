@@ -30,8 +30,11 @@ from typing import Any
 
 import msgspec
 
+from controlplane.prompts import contract
+from controlplane.prompts.contract import Verdict
 from controlplane.runtime import renderer
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.renderer import Preview
 
 WALL_SECONDS = 1.0
 # For a save or a first start, where on a starved machine an answer a little later is better than a false "too slow".
@@ -66,6 +69,15 @@ class Job(msgspec.Struct, frozen=True):
     source: str
     declared: tuple[Parameter, ...]
     values: tuple[dict[str, Any], ...]
+    samples: tuple[dict[str, Any], ...] | None = None
+    """What the analysis may learn from, beside the values and the declared examples; None: no analysis is wanted."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A preview for each set of values, and what the analysis of the text found."""
+
+    previews: list[Preview]
+    verdicts: list[Verdict] = []
 
 
 def main() -> None:
@@ -112,7 +124,10 @@ def _exactly(channel: socket.socket, size: int) -> bytes | None:
 def answer(job: Job) -> bytes:
     """Render a job here and now; what the child does once its limits stand."""
     previews = [renderer.preview(job.source, values, job.declared) for values in job.values]
-    return Outcome.ANSWERED.value + msgspec.json.encode(previews)
+    verdicts = []
+    if job.samples is not None:
+        verdicts = contract.verdicts(job.source, job.declared, [*job.samples, *job.values])
+    return Outcome.ANSWERED.value + msgspec.json.encode(Answer(previews, verdicts))
 
 
 # The parent of the children
@@ -167,7 +182,7 @@ def _warm_up() -> None:
         "{{ 1 // 0 }}",
         "{% include 'x' %}",
     ):
-        answer(Job(source, (name,), ({"name": "Ana"}, {"name": 1}, {})))
+        answer(Job(source, (name,), ({"name": "Ana"}, {"name": 1}, {}), ()))
 
 
 def _renounce() -> None:

@@ -20,9 +20,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+import msgspec
 from jinja2 import TemplateSyntaxError
 
 from controlplane.errors import ControlPlaneError
+from controlplane.prompts.contract import Verdict
 from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import MAX_SOURCE_BYTES
 from controlplane.runtime.renderer import Problem
@@ -53,6 +55,8 @@ class Reference:
     code: str
     version: int | None
     line: int
+    column: int = 1
+    length: int = 1
 
     @property
     def name(self) -> str:
@@ -75,19 +79,26 @@ class Shared:
 
 
 class Place(NamedTuple):
-    """A line of a template, or of a snippet (`name`) that is included on line `included` of the template."""
+    """A line of a template, or of a snippet that `included` puts in; the column is known where one was asked for."""
 
     line: int
-    name: str | None = None
-    included: int | None = None
+    column: int | None = None
+    included: Reference | None = None
 
 
 class _Start(NamedTuple):
     """Where on a line of the whole text a piece begins, where it comes from, and whether it is (part of) a tag."""
 
     column: int
-    place: Place
+    line: int
+    origin_column: int
+    included: Reference | None
     is_tag: bool
+
+    def place(self, column: int | None) -> Place:
+        """Return where this column of the whole text, or its line, was written."""
+        at = None if column is None else self.origin_column + max(column - self.column, 0)
+        return Place(self.line, at, self.included)
 
 
 @dataclass(frozen=True)
@@ -101,25 +112,40 @@ class Expanded:
     def place(self, line: int, column: int | None = None) -> Place:
         """Return where a line of the text, and a column beginning with 1, comes from; a line alone is that of its first tag."""
         if not self._lines:
-            return Place(line)
+            return Place(line, column)
         starts = self._lines[min(max(line, 1), len(self._lines)) - 1]
         if column is not None:
-            return starts[max(bisect_right([each.column for each in starts], column) - 1, 0)].place
-        return next((each.place for each in starts if each.is_tag), starts[0].place)
+            return starts[max(bisect_right([each.column for each in starts], column) - 1, 0)].place(column)
+        return next((each for each in starts if each.is_tag), starts[0]).place(None)
 
     def told(self, problem: Problem) -> Problem:
         """Return a problem of the whole text as the template's author has to read it: by the lines they wrote."""
         if not self._lines:
             return problem
-        message = _LINE_IN_WORDS.sub(
-            lambda found: f"of line {self.place(int(found[1])).line}", problem.message
+        message, line, column, _ = self._told(problem.message, problem.line, problem.column, 1)
+        return Problem(message, line, column)
+
+    def judged(self, verdict: Verdict) -> Verdict:
+        """Return a verdict on the whole text likewise; what is wrong in a snippet marks the tag that includes it."""
+        if not self._lines:
+            return verdict
+        message, line, column, length = self._told(
+            verdict.message, verdict.line, verdict.column, verdict.length
         )
-        if problem.line is None:
-            return Problem(message)
-        place = self.place(problem.line)
-        if place.name is None:
-            return Problem(message, place.line)
-        return Problem(f"in {place.name}, line {place.line}: {message}", place.included)
+        return msgspec.structs.replace(verdict, message=message, line=line, column=column, length=length)
+
+    def _told(
+        self, message: str, line: int | None, column: int | None, length: int
+    ) -> tuple[str, int | None, int | None, int]:
+        message = _LINE_IN_WORDS.sub(lambda found: f"of line {self.place(int(found[1])).line}", message)
+        if line is None:
+            return message, None, None, length
+        place = self.place(line, column)
+        tag = place.included
+        if tag is None:
+            return message, place.line, place.column, length
+        message = f"in {tag.name}, line {place.line}: {message}"
+        return message, tag.line, None if column is None else tag.column, tag.length
 
 
 def references(body: str) -> list[Reference]:
@@ -158,11 +184,11 @@ def expand(body: str, shared: Mapping[str, Shared], *, known: Sequence[str] = ()
     writer = _Writer()
     for position, part in enumerate(parts):
         if position not in found:
-            writer.add(part, Place(part.line), is_template=True)
+            writer.add(part, None)
             continue
         reference = found[position]
         for inner in cuts[reference.short]:
-            writer.add(inner, Place(inner.line, reference.name, reference.line), is_template=False)
+            writer.add(inner, reference)
         writer.ended_line = _stands_alone(parts, position) and not texts[reference].endswith("\n")
     taken = {each.short: each.version or shared[each.code].newest for each in found.values()}
     text, lines = writer.result()
@@ -206,7 +232,8 @@ def _reference(tag: Tag) -> Reference:
         )
     if at and not _NUMBER.fullmatch(number):
         raise SnippetProblem(f"after the @ in {name!r} the number of a version is expected: {HOW}", tag.line)
-    return Reference(code, int(number) if at else None, tag.line)
+    length = len(tag.source.partition("\n")[0])
+    return Reference(code, int(number) if at else None, tag.line, tag.column, length)
 
 
 def _quoted(words: Sequence[str]) -> str | None:
@@ -252,9 +279,9 @@ def _snippet(reference: Reference, text: str) -> list[Text | Tag]:
         raise SnippetProblem(f"in {reference.name}: {NESTED}", reference.line)
     if not any(tag.source.startswith("{%") and tag.words[:1] == ("set",) for tag in tags):
         return parts
-    last = parts[-1].line
+    end = (parts[-1].line, parts[-1].column)
     return [
-        Text("", "", 1), Tag("{% with %}", 1), *parts, Tag("{% endwith %}", last), Text("", "", last)
+        Text("", "", 1, 1), Tag("{% with %}", 1, 1), *parts, Tag("{% endwith %}", *end), Text("", "", *end)
     ]  # fmt: skip
 
 
@@ -281,7 +308,9 @@ def _taken_away(parts: Sequence[Text | Tag], position: int) -> bool:
 
 class _Piece(NamedTuple):
     text: str
-    place: Place
+    line: int
+    column: int
+    included: Reference | None
     is_tag: bool
 
 
@@ -290,44 +319,42 @@ class _Writer:
 
     def __init__(self) -> None:
         self._pieces: list[_Piece] = []
-        self._tag: tuple[Tag, Place] | None = None
-        self._gap: list[tuple[Text, Place]] = []
+        self._tag: tuple[Tag, Reference | None] | None = None
+        self._gap: list[tuple[Text, Reference | None]] = []
         self._is_seam = False  # whether the gap has an end of a snippet in it
         self.ended_line = False  # whether the last include made a line of its own
 
-    def add(self, part: Text | Tag, place: Place, *, is_template: bool) -> None:
-        """Take the next part of the template or of a snippet in it."""
-        if isinstance(part, Text):
-            self._is_seam = self._is_seam or not is_template or bool(self._gap)
-            if self.ended_line:
-                part = Text("\n" + part.written, "\n" + part.kept, part.line - 1)
-                place = place._replace(line=place.line - 1)
-                self.ended_line = False
-            self._gap.append((part, place))
-        else:
-            self._flush(part, place)
+    def add(self, part: Text | Tag, included: Reference | None) -> None:
+        """Take the next part of the template, or of the snippet that is included there."""
+        if isinstance(part, Tag):
+            self._flush(part, included)
+            return
+        self._is_seam = self._is_seam or included is not None or bool(self._gap)
+        if self.ended_line:
+            part = Text(f"\n{part.written}", f"\n{part.kept}", part.line - 1, 1)
+            self.ended_line = False
+        self._gap.append((part, included))
 
     def result(self) -> tuple[str, list[list[_Start]]]:
         """Return the whole text, and for each of its lines the pieces on it."""
         self._flush(None, None)
-        text: list[str] = []
         lines: list[list[_Start]] = [[]]
         column = 1
         for piece in self._pieces:
-            text.append(piece.text)
             for offset, part in enumerate(piece.text.split("\n")):
                 if offset:
                     lines.append([])
                     column = 1
-                place = piece.place._replace(line=piece.place.line + offset)
                 if column == 1 and part:
                     lines[-1].clear()  # whatever ended the line before begins nothing on this one
                 if part or not lines[-1]:
-                    lines[-1].append(_Start(column, place, piece.is_tag and bool(part)))
+                    origin = 1 if offset else piece.column
+                    is_tag = piece.is_tag and bool(part)
+                    lines[-1].append(_Start(column, piece.line + offset, origin, piece.included, is_tag))
                 column += len(part)
-        return "".join(text), lines
+        return "".join(piece.text for piece in self._pieces), lines
 
-    def _flush(self, tag: Tag | None, place: Place | None) -> None:
+    def _flush(self, tag: Tag | None, included: Reference | None) -> None:
         """Write the tag before the gap and the gap; `tag` is the one after it."""
         before, kept = self._tag, "".join(text.kept for text, _ in self._gap)
         if self._is_seam:
@@ -338,17 +365,21 @@ class _Writer:
         if before is not None:
             self._write_tag(*before)
         for text, origin in self._gap:
-            self._write(text.kept if self._is_seam else text.written, origin, is_tag=False)
-        self._tag = None if tag is None or place is None else (tag, place)
+            self._write(text.kept if self._is_seam else text.written, text.line, text.column, origin)
+        self._tag = None if tag is None else (tag, included)
         self._gap, self._is_seam = [], False
 
-    def _write_tag(self, tag: Tag, place: Place) -> None:
-        self._write(tag.source, place, is_tag=True)
-        self._write(tag.swallowed, place._replace(line=place.line + tag.source.count("\n")), is_tag=False)
+    def _write_tag(self, tag: Tag, included: Reference | None) -> None:
+        self._write(tag.source, tag.line, tag.column, included, is_tag=True)
+        lines = tag.source.count("\n")
+        column = len(tag.source) - tag.source.rfind("\n") if lines else tag.column + len(tag.source)
+        self._write(tag.swallowed, tag.line + lines, column, included)
 
-    def _write(self, text: str, place: Place, *, is_tag: bool) -> None:
+    def _write(
+        self, text: str, line: int, column: int, included: Reference | None, *, is_tag: bool = False
+    ) -> None:
         if text:
-            self._pieces.append(_Piece(text, place, is_tag))
+            self._pieces.append(_Piece(text, line, column, included, is_tag))
 
 
 def _spares_after(tag: Tag, text: str) -> bool:

@@ -23,6 +23,7 @@ class Text:
     written: str
     kept: str
     line: int
+    column: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Tag:
 
     source: str
     line: int
+    column: int
     before: str = ""
     after: str = ""
     swallowed: str = ""
@@ -73,7 +75,7 @@ def cut(source: str) -> list[Text | Tag]:
     end, kept, inside = 0, "", []  # type: int, str, list[_Token]
     for token in _tokens(source):
         if token.kind in _OPENING:
-            parts.append(Text(source[end : token.start], kept, source.count("\n", 0, end) + 1))
+            parts.append(Text(source[end : token.start], kept, *_place(source, end)))
         if token.kind == "data" and not inside:
             kept = token.value
             continue
@@ -81,8 +83,13 @@ def cut(source: str) -> list[Text | Tag]:
         if token.kind in _CLOSING:
             parts.append(_tag(source, inside))
             end, kept, inside = token.start + len(token.value), "", []
-    parts.append(Text(source[end:], source[end:], source.count("\n", 0, end) + 1))
+    parts.append(Text(source[end:], source[end:], *_place(source, end)))
     return parts
+
+
+def _place(source: str, position: int) -> tuple[int, int]:
+    """Return line and column of a position, both beginning with 1."""
+    return source.count("\n", 0, position) + 1, position - source.rfind("\n", 0, position)
 
 
 def _tokens(source: str) -> Iterator[_Token]:
@@ -101,6 +108,7 @@ def _tag(source: str, inside: list[_Token]) -> Tag:
     return Tag(
         source=source[first.start : end],
         line=first.line,
+        column=_place(source, first.start)[1],
         before=_sign(first.value[2:3]),
         after=_sign(closing[-3:-2]),
         swallowed=last.value[len(closing) :],

@@ -1,5 +1,6 @@
 """Finding the snippets that a text includes, and having the text rendered with them."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from controlplane.prompts.render_pool import CHECK_PATIENCE, PREVIEW_PATIENCE, RenderPool
+from controlplane.prompts.render_worker import Answer
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
@@ -90,19 +92,44 @@ class IncludingPool:
             expanded = self._library.expand(source)
         except SnippetProblem as error:
             return Preview(None, problem=error.problem)
-        found = self._pool.preview(expanded.text, values, declared, patience=patience)
-        if found.problem is None:
-            return found
-        problem = expanded.told(found.problem)
-        return Preview(None, found.missing, found.unused, found.undeclared, found.suggestions, problem)
+        return _told(expanded, self._pool.preview(expanded.text, values, declared, patience=patience))
+
+    def examine(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = PREVIEW_PATIENCE,
+    ) -> Answer:
+        """As `RenderPool.examine`."""
+        try:
+            expanded = self._library.expand(source)
+        except SnippetProblem as error:
+            return Answer([Preview(None, problem=error.problem)])
+        found = self._pool.examine(expanded.text, values, declared, samples=samples, patience=patience)
+        previews = [_told(expanded, each) for each in found.previews]
+        return Answer(previews, [expanded.judged(each) for each in found.verdicts])
 
     def check(
-        self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = CHECK_PATIENCE,
     ) -> Problem | None:
         """As `RenderPool.check`."""
         try:
             expanded = self._library.expand(source)
         except SnippetProblem as error:
             return error.problem
-        found = self._pool.check(expanded.text, declared, patience=patience)
+        found = self._pool.check(expanded.text, declared, samples=samples, patience=patience)
         return None if found is None else expanded.told(found)
+
+
+def _told(expanded: Expanded, found: Preview) -> Preview:
+    if found.problem is None:
+        return found
+    return dataclasses.replace(found, problem=expanded.told(found.problem))

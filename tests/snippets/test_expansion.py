@@ -192,23 +192,29 @@ def test_every_line_is_known_by_where_it_was_written() -> None:
     assert expanded.text.splitlines() == [
         "You.", "Be kind.", "Be {{ how }}.", "{% if x %}", "Be firm.", "{% endif %}", "To {{ name }}!",
     ]  # fmt: skip
-    assert [expanded.place(line) for line in range(1, 8)] == [
-        Place(1),
-        Place(1, tone, 2),
-        Place(2, tone, 2),
-        Place(3),
-        Place(1, firm, 4),
-        Place(5),
-        Place(1, "shared/name", 6),
+    found = [expanded.place(line) for line in range(1, 8)]
+    assert [(each.line, each.included and each.included.name) for each in found] == [
+        (1, None),
+        (1, tone),
+        (2, tone),
+        (3, None),
+        (1, firm),
+        (5, None),
+        (1, "shared/name"),
     ]
-    assert expanded.place(7, column=1) == Place(6)
-    assert expanded.place(7, column=5) == Place(1, "shared/name", 6)
+    assert expanded.place(7, column=2) == Place(6, 2)
+    assert expanded.place(7, column=7)[:2] == (1, 4)
+    # What follows an include on its line is told by the column at which it was written.
+    assert expanded.place(7, column=14) == Place(6, body.splitlines()[5].index("!") + 1)
 
 
 def test_a_problem_is_told_by_the_lines_that_its_author_wrote() -> None:
     expanded = expand('A\n{% include "shared/tone" %}\n{{ b }}', SHARED)
 
     assert expanded.told(Problem("no such name", 3)) == Problem("in shared/tone, line 2: no such name", 2)
+    assert expanded.told(Problem("no such name", 3, 7)) == Problem(
+        "in shared/tone, line 2: no such name", 2, 1
+    )
     assert expanded.told(Problem("{% if %} of line 4 is open", 4)) == Problem("{% if %} of line 3 is open", 3)
     assert expanded.told(Problem("too long")) == Problem("too long")
     assert expand("A", SHARED).told(Problem("as it is", 1)) == Problem("as it is", 1)
@@ -217,5 +223,5 @@ def test_a_problem_is_told_by_the_lines_that_its_author_wrote() -> None:
 def test_references_say_what_follows_and_what_is_pinned() -> None:
     found = references("{% include 'shared/tone' %}\n{% include 'shared/tone@2' %}")
 
-    assert found == [Reference("tone", None, 1), Reference("tone", 2, 2)]
+    assert found == [Reference("tone", None, 1, 1, 27), Reference("tone", 2, 2, 1, 29)]
     assert [each.name for each in found] == ["shared/tone", "shared/tone@2"]
