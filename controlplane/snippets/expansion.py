@@ -18,6 +18,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -196,14 +197,18 @@ def expand(body: str, shared: Mapping[str, Shared], *, known: Sequence[str] = ()
     return Expanded(text, dict(sorted(taken.items())), lines)
 
 
-def _cut(body: str) -> list[Text | Tag]:
+def _cut(body: str) -> Sequence[Text | Tag]:
     # Most templates include nothing, and what is too large is refused for that; neither is worth reading.
-    if "include" not in body or len(body) > MAX_SOURCE_BYTES:
-        return []
+    return _read(body) if "include" in body and len(body) <= MAX_SOURCE_BYTES else ()
+
+
+# Asked some times for one text: what it includes, then with that put in, for each of several samples.
+@lru_cache(maxsize=4)
+def _read(body: str) -> Sequence[Text | Tag]:
     try:
-        return cut(body)
+        return tuple(cut(body))
     except TemplateSyntaxError:
-        return []
+        return ()
 
 
 def _is_include(part: Text | Tag) -> bool:

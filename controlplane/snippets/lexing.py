@@ -5,12 +5,19 @@ it does not tell is where each token stands and which white space it left out; t
 be taken apart and put together again without changing what it means.
 """
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
+from jinja2 import TemplateSyntaxError
+
+from controlplane.runtime.profile import MAX_NODES
 from controlplane.runtime.sandbox import ENVIRONMENT
 
+# As in the runtime's profile, which then says so: texts of that many are refused whatever they include.
+_MOST_TOKENS: Final = 6 * MAX_NODES
 _OPENING: Final = frozenset({"block_begin", "variable_begin", "comment_begin", "raw_begin"})
 _CLOSING: Final = frozenset({"block_end", "variable_end", "comment_end", "raw_end"})
 _NO_WORD: Final = frozenset({"whitespace", "comment", "data"})
@@ -63,52 +70,62 @@ class _Token(NamedTuple):
     kind: str
     value: str
     start: int
-    line: int
 
 
 def cut(source: str) -> list[Text | Tag]:
     """Return a text, whose newlines are plain, as texts and tags in turn; it begins and ends with a text, perhaps an empty one.
 
-    Raises Jinja's `TemplateSyntaxError` for what cannot be read.
+    Raises Jinja's `TemplateSyntaxError` for what cannot be read, and what has more elements than a prompt may have.
     """
     parts: list[Text | Tag] = []
+    lines = _Lines(source)
     end, kept, inside = 0, "", []  # type: int, str, list[_Token]
     for token in _tokens(source):
         if token.kind in _OPENING:
-            parts.append(Text(source[end : token.start], kept, *_place(source, end)))
+            parts.append(Text(source[end : token.start], kept, *lines.place(end)))
         if token.kind == "data" and not inside:
             kept = token.value
             continue
         inside.append(token)
         if token.kind in _CLOSING:
-            parts.append(_tag(source, inside))
+            parts.append(_tag(source, lines, inside))
             end, kept, inside = token.start + len(token.value), "", []
-    parts.append(Text(source[end:], source[end:], *_place(source, end)))
+    parts.append(Text(source[end:], source[end:], *lines.place(end)))
     return parts
 
 
-def _place(source: str, position: int) -> tuple[int, int]:
-    """Return line and column of a position, both beginning with 1."""
-    return source.count("\n", 0, position) + 1, position - source.rfind("\n", 0, position)
+class _Lines:
+    """Where the lines of a text begin."""
+
+    def __init__(self, source: str) -> None:
+        self._starts = [0, *(found.end() for found in re.finditer("\n", source))]
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Return line and column of a position, both beginning with 1."""
+        line = bisect_right(self._starts, position)
+        return line, position - self._starts[line - 1] + 1
 
 
 def _tokens(source: str) -> Iterator[_Token]:
     """Yield Jinja's tokens with where each stands: one after the other, but for white space left out before a brace."""
     position = 0
-    for line, kind, value in ENVIRONMENT.lex(source):
+    for count, (line, kind, value) in enumerate(ENVIRONMENT.lex(source)):
+        if count > _MOST_TOKENS:
+            raise TemplateSyntaxError("too many elements", line)
         start = source.index(value, position)
-        yield _Token(kind, value, start, line)
+        yield _Token(kind, value, start)
         position = start + len(value)
 
 
-def _tag(source: str, inside: list[_Token]) -> Tag:
+def _tag(source: str, lines: _Lines, inside: list[_Token]) -> Tag:
     first, last = inside[0], inside[-1]
     closing = last.value.rstrip()
     end = last.start + len(closing)
+    line, column = lines.place(first.start)
     return Tag(
         source=source[first.start : end],
-        line=first.line,
-        column=_place(source, first.start)[1],
+        line=line,
+        column=column,
         before=_sign(first.value[2:3]),
         after=_sign(closing[-3:-2]),
         swallowed=last.value[len(closing) :],

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from controlplane.prompts.render_pool import CHECK_PATIENCE, PREVIEW_PATIENCE, RenderPool
-from controlplane.prompts.render_worker import Answer
+from controlplane.prompts.render_worker import WALL_SECONDS, Answer
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
@@ -111,6 +111,25 @@ class IncludingPool:
         found = self._pool.examine(expanded.text, values, declared, samples=samples, patience=patience)
         previews = [_told(expanded, each) for each in found.previews]
         return Answer(previews, [expanded.judged(each) for each in found.verdicts])
+
+    def render_all(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        *,
+        patience: float = PREVIEW_PATIENCE,
+        wall: float = WALL_SECONDS,
+    ) -> list[Preview] | Problem:
+        """As `RenderPool.render_all`."""
+        try:
+            expanded = self._library.expand(source)
+        except SnippetProblem as error:
+            return error.problem
+        found = self._pool.render_all(expanded.text, declared, value_sets, patience=patience, wall=wall)
+        if isinstance(found, Problem):
+            return expanded.told(found)
+        return [_told(expanded, each) for each in found]
 
     def check(
         self,

@@ -38,6 +38,13 @@ class Use:
     configurations: tuple[prompts.Use, ...]  # those that take whichever version of the template is live
     live: tuple[Live, ...] = ()
 
+    @property
+    def takes(self) -> str:
+        """Which versions of the snippet it has, in words."""
+        pinned = [f"pinned to v{number}" for number in self.pinned]
+        told = ", ".join(([] if self.follows is None else [f"follows, v{self.follows}"]) + pinned)
+        return told[:1].upper() + told[1:]
+
 
 def uses(session: Session, code: str, *, environments: Sequence[str] = ()) -> list[Use]:
     """Return the templates whose saved version includes a snippet, by code, with what is live of them in environments."""

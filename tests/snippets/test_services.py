@@ -118,10 +118,11 @@ def test_a_text_that_would_break_a_template_is_refused_with_its_name(
     with pytest.raises(services.WouldBreak) as refused:
         save(first_data, editor, "Be warm.\nTo {{ user_message }}!\n")
 
-    assert refused.value.errors == {
-        "body": "This would break 1 of the 2 templates that follow it. kpi_analysis, line 2: "
-        "in shared/tone, line 2: the interaction has no parameter user_message."
-    }
+    assert refused.value.errors["body"].startswith(
+        "This would break 1 of the 2 templates that follow it. kpi_analysis, line 2: "
+        "in shared/tone, line 2: the interaction has no parameter user_message"
+    )
+    assert [each.template for each in refused.value.broken] == [KPI]
     assert newest(first_data, COACHING).number == 2
 
 
@@ -136,8 +137,11 @@ def test_a_text_that_would_break_a_template_is_refused_with_its_name(
         ("{% include user_message %}", "Line 1: only the name of a snippet in quotes can be included: "),
         ('{% include "other/tone" %}', "Line 1: there is no 'other/tone' to include: "),
         ('{% include "shared/long" %}' * 2000, "with its snippets put in, the text has about "),
-        ('a\n{% include "shared/tone" %}{{ nobody }}', "Line 2: the interaction has no parameter nobody"),
-        ('{% include "shared/tone" %}\n\n{% if x %}', "Line 3: {% if %} is never closed"),
+        (
+            'a\n{% include "shared/tone" %}{{ nobody }}',
+            "Line 2, column 31: the interaction has no parameter nobody",
+        ),
+        ('{% include "shared/tone" %}\n\n{% if x %}', "Line 3, column 4: {% if %} is never closed"),
     ],
 )
 @pytest.mark.usefixtures("tone")

@@ -55,7 +55,7 @@ def test_the_page_names_every_template_and_configuration_that_a_change_reaches(c
     page = client_as("viewer").get(TONE)
 
     assert "Used in 1 template" in page.body
-    for told in (COACHING, "Follows: v1", "COACHING_RESPONSE · premium", "Production: without it"):
+    for told in (COACHING, "Follows, v1", "COACHING_RESPONSE · premium", "Production: without it"):
         assert told in page.body, told
 
 
@@ -113,7 +113,7 @@ def test_the_templates_pages_tell_of_the_snippets_in_them(client_as: ClientAs) -
     wrong = client.post(
         f"/_{edit.removesuffix('/edit')}/preview", {**form, "body": 'a\n{% include "shared/tune" %}'}
     )
-    assert "Line 2: there is no snippet shared/tune; did you mean 'shared/tone'?" in wrong.body
+    assert "line 2: there is no snippet shared/tune; did you mean 'shared/tone'?" in wrong.body
 
 
 @pytest.mark.usefixtures("followed")
