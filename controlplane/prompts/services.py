@@ -7,7 +7,6 @@ are put in then. Drafts are private work and leave no audit event; what they bec
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
@@ -21,16 +20,20 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import textdiff, usage
 from controlplane.prompts.documents import digest
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
+from controlplane.prompts.new_drafts import NEW_DRAFTS
 from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Interaction
-from controlplane.runtime.entries import LOWER_CODE, Parameter
+from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Problem
+from controlplane.samples import services as samples
 from controlplane.snippets.expansion import PREFIX, Expanded, SnippetProblem
 from controlplane.snippets.texts import IncludingPool, Library, library_for
 
 RESERVED = frozenset({"new", "snippets"})
 DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
+# What the prompts of an interaction may use.
+declared_parameters = samples.declared_parameters
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
 
 
@@ -101,14 +104,6 @@ def as_written(session: Session, hashes: Iterable[str]) -> dict[str, str]:
     return dict(session.execute(query.order_by(PromptVersion.created_at, PromptVersion.number)).all())
 
 
-def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, ...]:
-    """Return what the prompts of an interaction may use."""
-    found = session.get(Interaction, interaction)
-    if found is None:
-        raise NotFound("interaction", interaction)
-    return msgspec.convert(found.parameters, tuple[Parameter, ...])
-
-
 def free_code(session: Session, interaction: str) -> str:
     """Return a code for a further prompt of an interaction: kpi_analysis, or kpi_analysis_2 when that is taken."""
     stem = interaction.lower()
@@ -153,6 +148,7 @@ def create_prompt(
     except IntegrityError:  # somebody else made it between the check and here
         raise Refused({"code": f"There is a template {code} already."}) from None
     version = _add_version(session, prompt, 1, body, expanded, reason, actor)
+    NEW_DRAFTS.drop(session, interaction, actor=actor)
     record(
         session,
         actor=actor,
@@ -299,8 +295,7 @@ def followers(session: Session, snippet: str) -> Sequence[str]:
 
 def check_with(session: Session, prompt: Prompt, latest: PromptVersion, library: Library) -> Problem | None:
     """Say why the newest text of a template could not be saved with these snippets, or None."""
-    pool = IncludingPool(shared(), library)
-    return pool.check(latest.body, declared_parameters(session, prompt.interaction))
+    return _problem(session, latest.body, library, prompt.interaction)
 
 
 def take_snippet(
@@ -369,13 +364,19 @@ def _checked(
 ) -> Expanded:
     """Return the text with its snippets put in, once the render worker has found nothing against it."""
     _refuse_nul(body)
-    problem = IncludingPool(shared(), library).check(body, declared_parameters(session, interaction))
+    problem = _problem(session, body, library, interaction)
     if problem is not None:
         raise BodyRefused(problem, field)
     try:
         return library.expand(body)
     except SnippetProblem as error:
         raise BodyRefused(error.problem, field) from None
+
+
+def _problem(session: Session, body: str, library: Library, interaction: str) -> Problem | None:
+    known = [sample.values for sample in samples.list_samples(session, interaction)]
+    pool = IncludingPool(shared(), library)
+    return pool.check(body, declared_parameters(session, interaction), samples=known)
 
 
 def _refuse_nul(text: str) -> None:

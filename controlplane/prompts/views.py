@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Refused
-from controlplane.prompts import draft_views, edit_views, pages, services, textdiff, usage
+from controlplane.prompts import draft_views, edit_views, pages, sample_views, services, textdiff, usage
 from controlplane.prompts.inputs import ReasonInput
 from controlplane.prompts.models import Prompt
 from controlplane.prompts.pages import Filters, State
@@ -21,7 +21,7 @@ from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session
 
 # The other modules with pages of this blueprint: imported, they are part of it.
-__all__ = ["blueprint", "draft_views", "edit_views"]
+__all__ = ["blueprint", "draft_views", "edit_views", "sample_views"]
 
 Form = Parsed[Any]
 

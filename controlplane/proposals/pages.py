@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -44,11 +44,7 @@ Remembered = Callable[[str, Callable[[], list[Check]]], list[Check]]
 """Gives what is known under a key, or makes it and knows it from then on."""
 
 
-class Pair(NamedTuple):
-    """One row of a text side by side: what stood there and what will, either of them perhaps nothing."""
-
-    left: textdiff.Row | None
-    right: textdiff.Row | None
+side_by_side = textdiff.side_by_side
 
 
 @dataclass(frozen=True)
@@ -162,33 +158,6 @@ def events_of(session: Session, proposal: Proposal) -> Sequence[AuditEvent]:
         AuditEvent.action != "proposal.commented",
     )
     return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(_EVENTS)).all()
-
-
-def side_by_side(rows: Sequence[textdiff.Row]) -> list[Pair]:
-    """Return the rows of a difference as pairs: what went beside what came, line by line."""
-    pairs: list[Pair] = []
-    gone: list[textdiff.Row] = []
-    come: list[textdiff.Row] = []
-    for row in rows:
-        if row.kind == "del" and come:
-            pairs += _paired(gone, come)
-            gone, come = [], []
-        if row.kind == "del":
-            gone.append(row)
-        elif row.kind == "ins":
-            come.append(row)
-        else:
-            pairs += [*_paired(gone, come), Pair(row, row)]
-            gone, come = [], []
-    return [*pairs, *_paired(gone, come)]
-
-
-def _paired(gone: Sequence[textdiff.Row], come: Sequence[textdiff.Row]) -> Iterator[Pair]:
-    for index in range(max(len(gone), len(come))):
-        yield Pair(
-            gone[index] if index < len(gone) else None,
-            come[index] if index < len(come) else None,
-        )
 
 
 def _content(

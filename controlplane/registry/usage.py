@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from controlplane.runtime.renderer import used_variables
+from controlplane.prompts.inspection import inspect_all
 
 
 @dataclass(frozen=True, order=True)
@@ -93,7 +93,11 @@ def prompts_left_without(session: Session, interaction: str, declared: Collectio
         ),
         {"code": interaction},
     )
-    missing = [(row, sorted(used_variables(row.text) - set(declared))) for row in rows]
+    latest = rows.all()
+    bodies = inspect_all(row.text for row in latest)
+    missing = [
+        (row, sorted(set(body.names) - set(declared))) for row, body in zip(latest, bodies, strict=True)
+    ]
     return [
         f"template {row.code} (version {row.number}) uses {', '.join(names)}"
         for row, names in missing

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from controlplane.prompts.render_pool import CHECK_PATIENCE, PREVIEW_PATIENCE, RenderPool
-from controlplane.prompts.render_worker import WALL_SECONDS, Answer
+from controlplane.prompts.render_pool import CHECK_PATIENCE, PREVIEW_PATIENCE, Examined, RenderPool
+from controlplane.prompts.render_worker import WALL_SECONDS
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
@@ -102,15 +102,15 @@ class IncludingPool:
         *,
         samples: Sequence[Mapping[str, Any]] = (),
         patience: float = PREVIEW_PATIENCE,
-    ) -> Answer:
+    ) -> Examined:
         """As `RenderPool.examine`."""
         try:
             expanded = self._library.expand(source)
         except SnippetProblem as error:
-            return Answer([Preview(None, problem=error.problem)])
+            return Examined([Preview(None, problem=error.problem)], [])
         found = self._pool.examine(expanded.text, values, declared, samples=samples, patience=patience)
         previews = [_told(expanded, each) for each in found.previews]
-        return Answer(previews, [expanded.judged(each) for each in found.verdicts])
+        return Examined(previews, [expanded.judged(each) for each in found.verdicts])
 
     def render_all(
         self,

@@ -31,6 +31,7 @@ BLUEPRINTS = (
     "controlplane.accounts.views",
     "controlplane.audit.views",
     "controlplane.registry.views",
+    "controlplane.samples.views",
     "controlplane.prompts.views",
     "controlplane.snippets.views",
     "controlplane.configurations.views",

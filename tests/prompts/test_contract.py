@@ -100,7 +100,7 @@ CASES = [
     Case("{% if topic %}{% else %}{{ topic|upper }}{% endif %}", ("warning optional-unguarded topic: opt",)),
     Case("{{ goals|join(', ') }}", ("error optional-unguarded goals: optional",)),
     Case("{{ 'a' in topic }}", ("error optional-unguarded topic: optional",)),
-    Case("{{ context.country }}", ("error optional-unguarded country: context.country is optional",)),
+    Case("{{ context.country }}", ("error optional-unguarded context: context is optional, and without it this fails: put {% if context %}",)),
     Case("{% set x = topic %}{{ x }}", ("error optional-unguarded x: optional",)),
     Case("{{ topic if topic }}", ("warning no-else topic if topic: without an else",)),
     Case(
