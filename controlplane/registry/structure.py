@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controlplane.db import Json
 from controlplane.runtime.entries import PARAMETER_TYPES
+
+Json = dict[str, Any]
 
 DEEPEST: Final = 5
 MOST_FIELDS: Final = 100
