@@ -11,6 +11,7 @@ from controlplane.registry import models as registry
 from controlplane.releases import models as releases
 from controlplane.rollouts import models as rollouts
 from controlplane.samples import models as samples
+from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
 from controlplane.trying import models as trying
 
@@ -26,6 +27,7 @@ __all__ = [
     "releases",
     "rollouts",
     "samples",
+    "snippets",
     "switches",
     "trying",
 ]

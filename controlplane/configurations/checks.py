@@ -71,7 +71,7 @@ def value_problems(
     entries[key] = configuration_document(
         configuration, version, pinned_sha256=pinned.sha256 if pinned else _NO_TEXT
     )
-    bodies = {each.sha256: each.body for each in (newest, pinned) if each}
+    bodies = {each.sha256: each.text for each in (newest, pinned) if each}
     raws, unwritten = written(entries)
     for problem in [*unwritten, *validate_raws(raws, bodies, inspect=inspector(bodies))]:
         field = _field_of(problem.field)

@@ -69,7 +69,7 @@ def page(session: Session, prompt: Prompt, *, left: str, right: str, sample: str
     that = _found(versions, right) or _another(versions, this)
     declared = services.declared_parameters(session, prompt.interaction)
     sides = [
-        Side(version, shared().preview(version.body, chosen.values, declared, patience=2.0))
+        Side(version, shared().preview(version.text, chosen.values, declared, patience=2.0))
         for version in (this, that)
     ]
     old, new = (side.preview.text or "" for side in sides)

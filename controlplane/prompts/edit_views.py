@@ -151,20 +151,21 @@ def others(environment: str, code: str) -> str:
 
 
 def _preview(interaction: str, basis: Basis = NOTHING) -> str:
-    session = db_session()
+    session, body = db_session(), request.form.get("body", "")
     declared = services.declared_parameters(session, interaction)
     known = [sample.values for sample in samples.list_samples(session, interaction)]
+    pool = services.pool_for(session, body)
     # The form holds no transaction open while the worker is busy with a stranger's loop.
     session.rollback()
     shown = panel(
-        shared(),
-        request.form.get("body", ""),
+        pool,
+        body,
         editing.typed_values(request.form),
         declared,
         samples=known,
         spaces="spaces" in request.form,
     )
-    found = _figures(basis, request.form.get("body", ""), shown, editing.typed_values(request.form))
+    found = _figures(basis, body, shown, editing.typed_values(request.form))
     return render_template("prompts/_preview.html", panel=shown, figures=found, oob=True)
 
 
@@ -204,13 +205,16 @@ def _editor(form: Form, interaction: str) -> Editor:
     declared = services.declared_parameters(session, interaction)
     known = samples.list_samples(session, interaction)
     body, typed = form["body"].value, editing.typed_values(_first(form))
+    pool = services.pool_for(session, body)
     return Editor(
         interaction=interaction,
         declared=declared,
-        panel=editing.safe_panel(body, typed, declared, samples=known, spaces=bool(form["spaces"].value)),
+        panel=editing.safe_panel(
+            pool, body, typed, declared, samples=known, spaces=bool(form["spaces"].value)
+        ),
         is_unsaved=request.method == "POST",
         samples=known,
-        trial=trying.trial(shared(), body, declared, known) if "all" in request.form else None,
+        trial=trying.trial(pool, body, declared, known) if "all" in request.form else None,
     )
 
 

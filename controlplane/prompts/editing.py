@@ -10,8 +10,8 @@ from controlplane.drafts import Note
 from controlplane.prompts import services, textdiff
 from controlplane.prompts.merge import merged
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
-from controlplane.prompts.preview import Panel, panel
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.preview import Panel, Previewing, panel
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.textdiff import Row
 from controlplane.prompts.trying import Trial
 from controlplane.runtime.entries import Parameter
@@ -70,6 +70,7 @@ def typed_values(form: Mapping[str, str]) -> dict[str, str]:
 
 
 def safe_panel(
+    pool: Previewing,
     body: str,
     typed: Mapping[str, str],
     declared: tuple[Parameter, ...],
@@ -80,7 +81,7 @@ def safe_panel(
     """Return the preview; when the workers are busy the page comes all the same, and says so in its place."""
     known = [sample.values for sample in samples]
     try:
-        return panel(shared(), body, typed, declared, samples=known, spaces=spaces)
+        return panel(pool, body, typed, declared, samples=known, spaces=spaces)
     except RenderBusy as busy:
         return Panel(Preview(None, problem=Problem(str(busy))), {}, declared)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from sqlalchemy import column, select, table
+from sqlalchemy import column, func, select, table
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -144,7 +144,7 @@ def basis(session: Session, environment: str, code: str) -> Basis:
     body = None
     if live is not None:
         body = session.scalar(
-            select(PromptVersion.body).where(
+            select(func.coalesce(PromptVersion.expanded, PromptVersion.body)).where(
                 PromptVersion.prompt_code == code, PromptVersion.number == live.version
             )
         )

@@ -5,12 +5,12 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from controlplane.db import now
 from controlplane.prompts import tokens
 from controlplane.prompts.contract import ERROR, Verdict, summary
-from controlplane.prompts.render_pool import RenderPool
+from controlplane.prompts.render_pool import Examined
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
@@ -21,6 +21,25 @@ SHOWN: Final = 64 * 1024
 # What may have to be marked: most of what lies beyond ASCII can be printed, and is not.
 _ODD: Final = re.compile(r"[^ -~\n\t]")
 _ODD_OR_WHITE: Final = re.compile(r" +|\t+|\n|[^ -~\n\t]")
+
+
+class Previewing(Protocol):
+    """A render pool, or one that puts snippets in first."""
+
+    def examine(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+    ) -> Examined:
+        """Render `source` as the runtime would, and hold it against the declaration; raises only `RenderBusy`."""
+
+    def render_all(
+        self, source: str, declared: Sequence[Parameter], value_sets: Sequence[Mapping[str, Any]]
+    ) -> list[Preview] | Problem:
+        """Render `source` once with each set of values; raises only `RenderBusy`."""
 
 
 class Run(NamedTuple):
@@ -120,7 +139,7 @@ def size_of(text: str) -> str:
 
 
 def panel(
-    pool: RenderPool,
+    pool: Previewing,
     body: str,
     typed: Mapping[str, str],
     declared: Sequence[Parameter],

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from controlplane.db import now
-from controlplane.prompts.preview import SHOWN, Run, runs, size_of
-from controlplane.prompts.render_pool import RenderBusy, RenderPool
+from controlplane.prompts.preview import SHOWN, Previewing, Run, runs, size_of
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
@@ -83,7 +83,7 @@ class Trial:
         return f"{found[0]:,} to {found[-1]:,} characters" if found and found[0] != found[-1] else None
 
 
-def trial(pool: RenderPool, body: str, declared: Sequence[Parameter], samples: Sequence[Sample]) -> Trial:
+def trial(pool: Previewing, body: str, declared: Sequence[Parameter], samples: Sequence[Sample]) -> Trial:
     """Render the text with every sample set; when the workers are busy, say so instead of raising."""
     try:
         found = pool.render_all(normalise(body), declared, [sample.values for sample in samples])

@@ -102,8 +102,8 @@ def version(environment: str, code: str, number: int) -> str:
         found=found,
         this=this,
         before=before,
-        changes=textdiff.lines(before.body, this.body) if before else [],
-        against_live=textdiff.lines(live.body, this.body) if live else [],
+        changes=pages.changes_between(before, this) if before else [],
+        against_live=pages.changes_between(live, this) if live else [],
     )
 
 
@@ -117,7 +117,7 @@ def compare(environment: str, code: str) -> str:
     to = request.args.get("to", newest, type=int)
     old = services.get_version(session, code, request.args.get("from", max(1, to - 1), type=int))
     new = services.get_version(session, code, to)
-    changes = textdiff.lines(old.body, new.body)
+    changes = pages.changes_between(old, new)
     return render_template(
         "prompts/compare.html",
         found=found,

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import select
@@ -29,6 +29,7 @@ from controlplane.releases.figures import Figures, figures
 from controlplane.releases.pages import EntryView, UrlOf, entry_views
 from controlplane.releases.rendered import Rendered, rendered
 from controlplane.releases.saved import documents_of
+from controlplane.snippets.usage import told_of
 
 PARTS: Final = {
     "changes": "Changes",
@@ -59,6 +60,7 @@ class Content:
     figures: list[Figures]
     text_count: int
     busy: str | None = None
+    shared: list[str] = field(default_factory=list)  # what newer snippets change among the entries
 
     @property
     def worst(self) -> str:
@@ -199,6 +201,7 @@ def _content(
         figures=priced,
         text_count=len(trials.changing_texts(composed)),
         busy=str(busy) if busy else None,
+        shared=told_of(session, [(each.key, each.before, each.after) for each in composed.changes]),
     )
 
 

@@ -86,7 +86,7 @@ def prompts_left_without(session: Session, interaction: str, declared: Collectio
     """What saved prompts of the interaction use that `declared` does not hold, in words; one for each prompt."""
     rows = session.execute(
         text(
-            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, version.body "
+            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, coalesce(version.expanded, version.body) AS text "
             "FROM prompts AS prompt JOIN prompt_versions AS version ON version.prompt_code = prompt.code "
             "WHERE prompt.interaction = :code AND prompt.archived_at IS NULL "
             "ORDER BY prompt.code, version.number DESC"
@@ -94,7 +94,7 @@ def prompts_left_without(session: Session, interaction: str, declared: Collectio
         {"code": interaction},
     )
     latest = rows.all()
-    bodies = inspect_all(row.body for row in latest)
+    bodies = inspect_all(row.text for row in latest)
     missing = [
         (row, sorted(set(body.names) - set(declared))) for row, body in zip(latest, bodies, strict=True)
     ]

@@ -165,13 +165,14 @@ def _size(side: Side, renders: Renders, key: str, variant: Document) -> Size:
     interaction = interaction_of(side, key, reference)
     declared = side.parameters(interaction)
     outcomes = renders.of(body, declared, renders.inputs(interaction, declared))
-    counted = [(tokens.estimate(each.text), each.input) for each in outcomes or () if each.text is not None]
-    if not counted:
+    made = [(each.text, each.input) for each in outcomes or () if each.text is not None]
+    if not made:
         about = tokens.estimate(body)
         return Size(about, about, "")
-    usual = next((count for count, given in counted if given.is_default), counted[0][0])
-    longest, given = max(counted, key=lambda each: each[0])
-    return Size(usual, longest, given.name if len(counted) > 1 else "")
+    usual = next((text for text, given in made if given.is_default), made[0][0])
+    # By bytes: what needs many of them for a letter needs many tokens for it too, and counting tokens takes longer.
+    longest, given = max(made, key=lambda each: len(each[0].encode()))
+    return Size(tokens.estimate(usual), tokens.estimate(longest), given.name if len(made) > 1 else "")
 
 
 def _tokens(sized: _Sized) -> int | None:

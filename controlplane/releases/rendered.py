@@ -126,7 +126,10 @@ def _looked_at(text: Text, renders: Renders, shown: str) -> RenderedText | None:
     pairs = list(zip(before, after, strict=True))
     groups, same = _grouped(pairs, shown)
     most = _MOST_GROUPS_OF_NEW if text.before is None else _MOST_GROUPS
-    lengths = sorted(_lengths(after), key=lambda length: (length.characters, length.name))
+    texts = sorted(
+        ((each.input.name, each.text) for each in after if each.text is not None),
+        key=lambda named: (len(named[1]), named[0]),
+    )
     return RenderedText(
         name=text.name,
         code=text.code,
@@ -139,8 +142,8 @@ def _looked_at(text: Text, renders: Renders, shown: str) -> RenderedText | None:
         distinct=len(groups),
         same=same,
         failing=[_failing(old, new) for old, new in pairs if new.problem is not None],
-        longest=lengths[-1] if lengths else None,
-        shortest=lengths[0] if len(lengths) > 1 else None,
+        longest=_length(*texts[-1]) if texts else None,
+        shortest=_length(*texts[0]) if len(texts) > 1 else None,
         prefix=(then := text_prefix(renders, text.after, text.declared, after)),
         prefix_change=""
         if text.before is None
@@ -202,9 +205,5 @@ def _failing(old: Outcome, new: Outcome) -> Failing:
     return Failing(new.input.name, new.told, new.input.required, old.problem is not None)
 
 
-def _lengths(outcomes: Iterable[Outcome]) -> list[Length]:
-    return [
-        Length(each.input.name, len(each.text), tokens.estimate(each.text))
-        for each in outcomes
-        if each.text is not None
-    ]
+def _length(name: str, text: str) -> Length:
+    return Length(name, len(text), tokens.estimate(text))

@@ -17,6 +17,8 @@ from controlplane.releases.saved import bodies_by_hash
 from controlplane.releases.views import entry_url
 from controlplane.runtime.entries import prompt_key
 from controlplane.runtime.profile import normalise
+from controlplane.snippets.expansion import SnippetProblem
+from controlplane.snippets.texts import library_for
 from controlplane.web.access import requires
 from controlplane.web.unit_of_work import db_session
 
@@ -63,14 +65,21 @@ def template(environment: str, code: str) -> str:
 def typed(environment: str, code: str) -> str:
     """The text as it stands in the editor; nothing is kept."""
     prompt = prompts.get_prompt(db_session(), code)
-    body = normalise(request.form.get("body", ""))
     return _template_page(
         environment,
         prompt,
-        body,
+        _with_snippets(normalise(request.form.get("body", ""))),
         "The text as you typed it, put onto what is live. Nothing was saved.",
         "typed",
     )
+
+
+def _with_snippets(body: str) -> str:
+    """The text with what it includes put in; as it is where that cannot be, which rendering it then says."""
+    try:
+        return library_for(db_session(), body).expand(body).text
+    except SnippetProblem:
+        return body
 
 
 def _template_page(environment: str, prompt: Prompt, body: str, lead: str, after: str) -> str:

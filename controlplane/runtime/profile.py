@@ -50,7 +50,7 @@ _ALLOWED: Final = frozenset(
 )  # fmt: skip
 
 _REFUSED: Final[dict[type[nodes.Node], str]] = {
-    nodes.Include: "{% include %} is not available: a prompt is one text, so copy the part in",
+    nodes.Include: '{% include %} stands in no finished prompt: snippets, {% include "shared/…" %}, are put in where a template is saved',
     nodes.Import: "{% import %} is not available: a prompt is one text",
     nodes.FromImport: "{% from … import %} is not available: a prompt is one text",
     nodes.Extends: "{% extends %} is not available: a prompt is one text",

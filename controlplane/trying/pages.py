@@ -15,7 +15,6 @@ from controlplane.configurations.models import Configuration, ConfigurationVersi
 from controlplane.prompts import services as prompts
 from controlplane.prompts import tokens
 from controlplane.prompts.models import Prompt
-from controlplane.prompts.render_pool import RenderPool
 from controlplane.registry import cost
 from controlplane.registry import models as registry
 from controlplane.registry.documents import model_document
@@ -23,6 +22,7 @@ from controlplane.runtime import entries
 from controlplane.runtime.providers import ProviderManager
 from controlplane.runtime.renderer import Problem
 from controlplane.samples import values
+from controlplane.snippets.texts import IncludingPool
 from controlplane.trying.calling import MOST_TOKENS_OUT, Settings
 
 LIVE = "live"
@@ -100,7 +100,7 @@ def trial(
     what: str,
     body: str,
     typed: Mapping[str, str],
-    pool: RenderPool,
+    pool: IncludingPool,
     providers: ProviderManager,
 ) -> Trial:
     """Render the text with the values as typed, and say with what it could be tried; raises `RenderBusy`."""

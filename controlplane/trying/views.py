@@ -14,7 +14,6 @@ from controlplane.errors import NotFound, Refused
 from controlplane.prompts import services as prompts
 from controlplane.prompts import tokens
 from controlplane.prompts.models import Prompt
-from controlplane.prompts.render_pool import shared
 from controlplane.registry import cost
 from controlplane.releases.saved import bodies_by_hash
 from controlplane.runtime.profile import normalise
@@ -118,7 +117,7 @@ def _trial(prompt: Prompt, what: str, body: str, typed: dict[str, str]) -> Trial
         what=what,
         body=body,
         typed=typed,
-        pool=shared(),
+        pool=prompts.pool_for(db_session(), body),
         providers=providers_of(os.environ),
     )
 

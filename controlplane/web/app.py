@@ -33,6 +33,7 @@ BLUEPRINTS = (
     "controlplane.registry.views",
     "controlplane.samples.views",
     "controlplane.prompts.views",
+    "controlplane.snippets.views",
     "controlplane.configurations.views",
     "controlplane.fleet.views",
     "controlplane.switches.views",

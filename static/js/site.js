@@ -281,6 +281,7 @@ on("submit", (event) => {
     return;
   }
   if (event.defaultPrevented || form.method !== "post") return;
+  if (event.submitter?.formTarget === "_blank") return; // this page stays as it is
   if (form.dataset.guard !== undefined) form.dataset.sent = "";
   if (form.dataset.noSubmitOnce !== undefined) return;
   if (form.getAttribute("aria-busy") === "true") event.preventDefault();

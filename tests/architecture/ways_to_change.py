@@ -32,6 +32,7 @@ TENANT = f"{BASIC}/acme"
 PROMPT = "/production/templates/coaching_response"
 ONLY_REQUIRED = "/interactions/KPI_ANALYSIS/samples/only-what-is-required"
 NEW_PROMPT = "/production/templates/new"
+SNIPPETS = "/production/templates/snippets"
 
 
 class Admin:
@@ -178,6 +179,27 @@ def edited_prompt(rest: str, prefix: str = "") -> Case:
 def kept_values(admin: Admin) -> Sent:
     address, data = edited_prompt("samples")(admin)
     return address, {**data, "sample_name": "One more"}
+
+
+def make_snippet(admin: Admin) -> Sent:
+    page = f"{SNIPPETS}/new"
+    return admin.filled(page, page, code="tone", body="Be brief.", **REASON)
+
+
+def edited_snippet(rest: str, prefix: str = "") -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(make_snippet(admin))
+        page = f"{SNIPPETS}/tone/edit"
+        _, data = admin.filled(page, page, body="Be kind.", **REASON)
+        return f"{prefix}{SNIPPETS}/tone/{rest}", data
+
+    return case
+
+
+def archive_snippet(admin: Admin) -> Sent:
+    admin.do(make_snippet(admin))
+    page = f"{SNIPPETS}/tone/archive"
+    return admin.filled(page, page, **REASON)
 
 
 def draft_thrown_away(admin: Admin) -> Sent:
@@ -338,6 +360,9 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/templates/<code>/archive": archive_prompt,
     "POST /<environment>/templates/<code>/try/send": try_it,
     "POST /<environment>/templates/<code>/samples": kept_values,
+    "POST /<environment>/templates/snippets/new": make_snippet,
+    "POST /<environment>/templates/snippets/<code>/versions": edited_snippet("versions"),
+    "POST /<environment>/templates/snippets/<code>/archive": archive_snippet,
     "POST /<environment>/unpublished": publish,
     "POST /<environment>/releases/<int:number>/roll-back": roll_back,
     "POST /<environment>/rollouts": start_rollout,
@@ -390,6 +415,10 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
     "POST /<environment>/templates/<code>/try": (NOTHING_KEPT, edited_prompt("try")),
     "POST /<environment>/templates/<code>/rendered": (NOTHING_KEPT, edited_prompt("rendered")),
     "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),
+    "POST /<environment>/templates/snippets/<code>/edit": (NOTHING_KEPT, edited_snippet("edit")),
+    "POST /_/<environment>/templates/snippets/<code>/preview": (
+        NOTHING_KEPT, edited_snippet("preview", "/_"),
+    ),
     "POST /<environment>/templates/new/preview": (NOTHING_KEPT, preview_new(f"{NEW_PROMPT}/preview")),
     "POST /_/<environment>/templates/new/<interaction>/preview": (
         NOTHING_KEPT, preview_new(f"/_{NEW_PROMPT}/COACHING_RESPONSE/preview"),
