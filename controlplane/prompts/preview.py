@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from controlplane.prompts import values
+from controlplane.prompts.contract import ERROR, Verdict
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
@@ -31,6 +32,8 @@ class Panel:
     preview: Preview
     value_errors: Mapping[str, str]
     declared: tuple[Parameter, ...] = ()
+    found: tuple[Verdict, ...] = ()
+    """What the analysis of the text found, in the order of its lines."""
 
     @property
     def state(self) -> str:
@@ -42,6 +45,29 @@ class Panel:
         """What is wrong with the text; not the want of a value that was given but could not be read."""
         found = self.preview.problem
         return None if found is None or (self.value_errors and found.line is None) else found
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the analysis found, and first what this render ran into, unless that is the same: for list and gutter."""
+        problem = self.problem
+        if problem is None:
+            return self.found
+        beside = [each for each in self.found if problem.line is not None and each.line == problem.line]
+        if any(each.is_error for each in beside):
+            return self.found
+        # Jinja tells the line of what failed; what the analysis has against that line is most likely it.
+        column = problem.column or next((each.column for each in beside), None)
+        ran_into = Verdict(
+            severity=ERROR, code="render", message=problem.message, line=problem.line, column=column
+        )
+        return (ran_into, *self.found)
+
+    @property
+    def summary(self) -> str:
+        """How many there are of each kind: "1 error, 2 warnings"."""
+        errors = sum(verdict.is_error for verdict in self.verdicts)
+        told = ((errors, "error"), (len(self.verdicts) - errors, "warning"))
+        return ", ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in told if count)
 
     @property
     def shown(self) -> list[Run]:
@@ -80,13 +106,14 @@ class Panel:
 def panel(pool: RenderPool, body: str, typed: Mapping[str, str], declared: Sequence[Parameter]) -> Panel:
     """Render the text with the values as typed; raises `RenderBusy`."""
     read = values.read(declared, typed)
-    found = pool.preview(normalise(body), read.given, declared)
+    answer = pool.examine(normalise(body), read.given, declared)
+    found = answer.previews[0]
     if read.errors:
         # Rendered without it the text would be another one than asked for, and look as if it were right.
         unreadable = {name.removeprefix(values.PREFIX) for name in read.errors}
         missing = tuple(name for name in found.missing if name not in unreadable)
         found = Preview(None, missing, found.unused, found.undeclared, found.suggestions, found.problem)
-    return Panel(found, read.errors, tuple(declared))
+    return Panel(found, read.errors, tuple(declared), tuple(answer.verdicts))
 
 
 def _runs(text: str) -> Iterator[Run]:

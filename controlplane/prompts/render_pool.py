@@ -27,6 +27,8 @@ import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
+from controlplane.prompts import contract
+from controlplane.prompts.contract import ERROR, Verdict
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
     HEAD,
@@ -35,6 +37,7 @@ from controlplane.prompts.render_worker import (
     READY,
     UNIT,
     WALL_SECONDS,
+    Answer,
     Inspection,
     Outcome,
     Rendering,
@@ -55,6 +58,7 @@ _GRACE = 0.3
 _START_SECONDS = 15.0
 _MOST_OF_A_UNIT = 1 + UNIT.size
 _PREVIEW: Final = msgspec.json.Decoder(Preview)
+_VERDICTS: Final = msgspec.json.Decoder(list[Verdict])
 _BODY: Final = msgspec.json.Decoder(Body)
 
 _ENDINGS = {
@@ -70,6 +74,7 @@ _AMONG_OTHERS = {
     Outcome.TOO_SLOW: "There was no time left for this: one template and all that it is tried with may take 1 second together.",
     Outcome.TOO_LONG: "There was no room left for this text: all texts of one template together are too long to show. Look at it alone.",
 }
+_UNKNOWN = "not-analysed"
 _NOT_JSON = "the text or a value holds something that cannot be written as UTF-8 JSON"
 
 
@@ -162,6 +167,22 @@ class RenderPool:
         found = self.render_all(source, declared, [values], patience=patience)
         return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
 
+    def examine(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = PREVIEW_PATIENCE,
+    ) -> Answer:
+        """Render `source` as `preview` does, and hold it against the declaration; raises only `RenderBusy`.
+
+        `samples` are further sets of values that the interaction is known by: inner fields are learnt from them.
+        """
+        found = self._tried(source, declared, [values], patience, WALL_SECONDS, samples=samples)
+        return Answer([Preview(None, problem=found)]) if isinstance(found, Problem) else found
+
     def render_all(
         self,
         source: str,
@@ -177,24 +198,36 @@ class RenderPool:
         (4 MiB for all texts together) hides no other: its preview has a `problem` that says so. All sets together may take
         one second. A `Problem` instead of a list says that nothing could be tried at all.
         """
-        return self._tried(source, declared, value_sets, patience, wall, texts=True)
+        found = self._tried(source, declared, value_sets, patience, wall)
+        return found if isinstance(found, Problem) else found.previews
 
     def check(
-        self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = CHECK_PATIENCE,
     ) -> Problem | None:
         """Say why this text may not be saved or published, or None.
 
-        It is rendered with every declared example, and once more with only the required ones: a prompt that fails when
-        an optional parameter is left out fails in production, at the first caller who leaves it out.
+        It is held against the declaration, rendered with every declared example, and once more with only what is
+        required: a prompt that fails when something optional is left out fails in production, at the first caller
+        who leaves it out.
         """
         everything = {parameter.name: parameter.example for parameter in declared}
-        required = {parameter.name: parameter.example for parameter in declared if parameter.required}
+        required = contract.only_required(declared)
         chances = [everything, required] if required != everything else [everything]
-        found = self.check_all(source, declared, chances, patience=patience)
+        found = self._tried(
+            source, declared, chances, patience, PATIENT_WALL_SECONDS, texts=False, samples=samples
+        )
         if isinstance(found, Problem):
             return found
-        with_all, *others = found
+        with_all, *others = (preview.problem for preview in found.previews)
         without_optional = next(filter(None, others), None)
+        refused = next((each for each in found.verdicts if each.is_error), None)
+        if refused is not None:
+            return Problem(refused.message, refused.line, refused.column)
         return with_all or (without_optional and _without_optional(without_optional))
 
     def check_all(
@@ -207,7 +240,7 @@ class RenderPool:
     ) -> list[Problem | None] | Problem:
         """Say for each set of values why `source` cannot be rendered with it, or None; as `render_all`, without the texts."""
         found = self._tried(source, declared, value_sets, patience, PATIENT_WALL_SECONDS, texts=False)
-        return found if isinstance(found, Problem) else [preview.problem for preview in found]
+        return found if isinstance(found, Problem) else [preview.problem for preview in found.previews]
 
     def inspect(
         self, sources: Sequence[str], *, patience: float = CHECK_PATIENCE
@@ -267,22 +300,30 @@ class RenderPool:
         patience: float,
         wall: float,
         *,
-        texts: bool,
-    ) -> list[Preview] | Problem:
+        texts: bool = True,
+        samples: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Answer | Problem:
         written, refused = _written(value_sets)
+        known = None if samples is None else tuple(dict(sample) for sample in samples)
         try:
-            job = Rendering(source, tuple(declared), tuple(written.values()), texts)
+            job = Rendering(source, tuple(declared), tuple(written.values()), texts, known)
             payload = msgspec.json.encode(job)
         except (UnicodeEncodeError, ValueError, RecursionError):
             return Problem(_NOT_JSON)
-        answers = self._done(payload, len(written), patience, wall) if written else []
+        units = len(written) + (known is not None)
+        answers = self._done(payload, units, patience, wall) if units else []
         if isinstance(answers, Problem):
             return answers
         found = dict(refused)
-        for index, answer in zip(written, answers, strict=True):
-            found[index] = _read(answer, _PREVIEW, alone=len(written) == 1)
+        for index, answer in zip(written, answers, strict=False):
+            found[index] = _read(answer, _PREVIEW, alone=len(value_sets) == 1)
         ordered = [found[index] for index in range(len(value_sets))]
-        return [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
+        previews = [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
+        told = {each.problem.message for each in previews if each.problem}
+        verdicts = [] if known is None else _verdicts(answers[-1])
+        return Answer(
+            previews, [each for each in verdicts if each.code != _UNKNOWN or each.message not in told]
+        )
 
     def _done(self, payload: bytes, units: int, patience: float, wall: float) -> list[bytes] | Problem:
         """Return the answer of each unit of a job; raises `RenderBusy`."""
@@ -406,6 +447,14 @@ def _read(answer: bytes, decoder: msgspec.json.Decoder[Any], *, alone: bool) -> 
     except ValueError:  # msgspec's ValidationError is one
         outcome = Outcome.DIED
     return Problem(_ENDINGS[outcome] if alone else _AMONG_OTHERS.get(outcome, _ENDINGS[outcome]))
+
+
+def _verdicts(answer: bytes) -> list[Verdict]:
+    """Return what the analysis found; that it could not be made is one more finding, and not "nothing wrong"."""
+    found = _read(answer, _VERDICTS, alone=True)
+    if isinstance(found, Problem):
+        return [Verdict(severity=ERROR, code=_UNKNOWN, message=found.message)]
+    return list(found)
 
 
 def _without_optional(problem: Problem) -> Problem:

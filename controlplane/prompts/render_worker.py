@@ -38,8 +38,11 @@ from typing import Any, Final
 
 import msgspec
 
+from controlplane.prompts import contract
+from controlplane.prompts.contract import Verdict
 from controlplane.runtime import renderer
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.renderer import Preview
 from controlplane.runtime.validate import inspect_body
 
 WALL_SECONDS = 1.0
@@ -86,6 +89,18 @@ class Rendering(msgspec.Struct, frozen=True, tag=True):
     declared: tuple[Parameter, ...]
     values: tuple[dict[str, Any], ...]
     texts: bool = True
+    samples: tuple[dict[str, Any], ...] | None = None
+    """What the analysis may learn from, beside the values and the declared examples; None: no analysis is wanted.
+
+    It is one more unit, after those of the values.
+    """
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A preview for each set of values, and what the analysis of the text found."""
+
+    previews: list[Preview]
+    verdicts: list[Verdict] = []
 
 
 class Inspection(msgspec.Struct, frozen=True, tag=True):
@@ -312,7 +327,7 @@ def _warm_up() -> None:
         "{{ 1 // 0 }}",
         "{% include 'x' %}",
     ):
-        for job, units in ((Rendering(source, (name,), values), 3), (Inspection((source,)), 1)):
+        for job, units in ((Rendering(source, (name,), values, samples=()), 4), (Inspection((source,)), 1)):
             _Units(msgspec.json.encode(job)).answers(range(units))
 
 
@@ -365,7 +380,7 @@ def _practise() -> None:
     """Do such a job: what memory it writes to is this process's own now, and not copied when one is waiting for it."""
     name = Parameter(name="name", type="string", required=True)
     source = "{% if name %}{% for x in [1] %}{{ x ~ name|upper }}{% endfor %}{% endif %}"
-    _Units(msgspec.json.encode(Rendering(source, (name,), ({"name": "Ana"},)))).answers((0,))
+    _Units(msgspec.json.encode(Rendering(source, (name,), ({"name": "Ana"},), samples=()))).answers((0, 1))
 
 
 def _obey(frame: bytes, channel: socket.socket) -> None:
@@ -404,6 +419,9 @@ def _rendered(job: Rendering) -> Callable[[int], bytes]:
     previewer = renderer.Previewer(job.source, job.declared)
 
     def answer(unit: int) -> bytes:
+        if unit == len(job.values):
+            verdicts = contract.verdicts(job.source, job.declared, [*(job.samples or ()), *job.values])
+            return Outcome.ANSWERED.value + msgspec.json.encode(verdicts)
         found = previewer.preview(job.values[unit])
         if not job.texts and found.text is not None:
             found = replace(found, text="")

@@ -7,6 +7,7 @@ leave no audit event; what they become does.
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -31,13 +32,13 @@ NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter
 
 
 class BodyRefused(Refused):
-    """The text cannot be a prompt; `line` is where, when that is known."""
+    """The text cannot be a prompt; `line` and `column` are where, when that is known."""
 
     def __init__(self, problem: Problem) -> None:
-        self.line = problem.line
-        super().__init__(
-            {"body": f"Line {problem.line}: {problem.message}" if problem.line else problem.message}
-        )
+        self.line, self.column = problem.line, problem.column
+        where = f"Line {self.line}" if self.line else ""
+        where += f", column {self.column}" if self.line and self.column else ""
+        super().__init__({"body": f"{where}: {problem.message}" if where else problem.message})
 
 
 # Reading
@@ -89,7 +90,7 @@ def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, 
     found = session.get(Interaction, interaction)
     if found is None:
         raise NotFound("interaction", interaction)
-    return tuple(Parameter(**parameter) for parameter in found.parameters)
+    return msgspec.convert(found.parameters, tuple[Parameter, ...])
 
 
 def free_code(session: Session, interaction: str) -> str:

@@ -62,10 +62,11 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a prompt or its values, and on which line, if on one."""
+    """What is wrong with a prompt or its values, and where in its text, as far as that is known."""
 
     message: str
     line: int | None = None
+    column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Previewer:
         try:
             compiled = self._compiled = compile_prompt(source)
         except PromptProfileError as error:
-            self._problem = Problem(error.message, error.line)
+            self._problem = Problem(error.message, error.line, error.column)
             return
         names = [parameter.name for parameter in declared]
         self._undeclared = compiled.names.undeclared(declared)
@@ -187,7 +188,7 @@ def _names(tree: nodes.Template, outside: set[str]) -> Names:
     own: set[str] = set()
     for name in _in_order(tree):
         if name.ctx == "load" and name.name in outside:
-            used.setdefault(name.name, name.lineno)
+            used.setdefault(name.name, int(name.lineno))
         elif name.ctx == "store" and name.name not in used:
             own.add(name.name)
     return Names(used, frozenset(own))

@@ -192,7 +192,7 @@ def test_a_refused_version_comes_back_as_typed_with_the_words_beside_the_field(e
     page = editor.post(f"{HERE}/{CODE}/versions", sent)
     assert page.status == 422
     assert page.texts("title")[0].startswith("Error: ")
-    assert (page.error_of("body") or "").startswith("Line 3: ")
+    assert (page.error_of("body") or "").startswith("Line 3, column 8: ")
     again = page.form(f"{HERE}/{CODE}/edit")
     assert (again["body"], again["value-topic"], again["reason"]) == ("\nOne\n{% for %}", "typed", "Try")
 
