@@ -6,7 +6,7 @@ Prices and temperatures are decimals, exactly as written.
 
 from decimal import Decimal
 from importlib import resources
-from typing import Final, TypedDict, TypeVar
+from typing import Final, NotRequired, TypedDict, TypeVar
 
 import msgspec
 
@@ -31,13 +31,15 @@ class EnvironmentRow(TypedDict):
 
 
 class ParameterRow(TypedDict):
-    """A value that the prompts of an interaction may use."""
+    """A value that the prompts of an interaction may use; what it holds inside is declared where templates name it."""
 
     name: str
     type: str
     required: bool
     description: str
     example: object
+    fields: NotRequired[list[dict[str, object]]]
+    items: NotRequired[dict[str, object]]
 
 
 class InteractionRow(TypedDict):

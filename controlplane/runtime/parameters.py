@@ -5,10 +5,10 @@ rendered, and leads nowhere.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controlplane.runtime.entries import Parameter
+from controlplane.runtime.entries import Field, Items, Parameter
 from controlplane.runtime.errors import ParameterError
 from controlplane.runtime.untrusted import defused
 
@@ -30,6 +30,7 @@ _PLAIN: Final[dict[str, frozenset[type]]] = {
     kind: frozenset(types) - {Mapping} | ({dict} if Mapping in types else set())
     for kind, types in _TYPES.items()
 }
+Declared = Parameter | Field | Items
 _NOUNS: Final = {"string": "text", "text": "text", "number": "a number", "boolean": "true or false", "list": "a list", "object": "an object"}  # fmt: skip
 
 
@@ -60,6 +61,32 @@ def type_problem(kind: str, value: object) -> str | None:
     if isinstance(value, expected) and (kind == "boolean" or not isinstance(value, bool)):
         return None
     return f"{_NOUNS[kind]} is needed, not {_noun(value)}"
+
+
+def misfits(declared: Declared, value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield where a value is not what is declared, and in which way; what is not declared may be anything.
+
+    For whoever writes templates and declarations: a call is not refused for what lies inside an object (`copy_values` does
+    not ask). A prompt that does without the field works, and one that needs it fails by itself and says where.
+    """
+    problem = type_problem(declared.type, value)
+    if problem:
+        yield path, problem
+    elif isinstance(value, Mapping):
+        yield from _field_misfits(declared.fields, value, path)
+    elif isinstance(value, list | tuple) and declared.items is not None:
+        for number, member in enumerate(value, start=1):
+            yield from misfits(declared.items, member, f"{path} item {number}".strip())
+
+
+def _field_misfits(fields: Sequence[Field], value: Mapping[Any, Any], path: str) -> Iterator[tuple[str, str]]:
+    for declared in fields:
+        found = value.get(declared.name)
+        where = f"{path} field {declared.name}".strip()
+        if found is not None:
+            yield from misfits(declared, found, where)
+        elif not declared.optional:
+            yield where, "it is missing, and not declared as optional"
 
 
 def _noun(value: object) -> str:

@@ -1,6 +1,6 @@
 """What an interaction's parameters are: as declared, and where the declaration ends as the samples show them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ from controlplane.prompts.contract.kinds import (
     obj,
     one,
 )
-from controlplane.runtime.entries import Field, Items, Parameter
-from controlplane.runtime.parameters import type_problem
+from controlplane.runtime.entries import Field, Parameter
+from controlplane.runtime.parameters import Declared, type_problem
 
 _PLAIN: Final = {
     "string": Kind.TEXT,
@@ -26,7 +26,6 @@ _PLAIN: Final = {
     "number": Kind.NUMBER,
     "boolean": Kind.BOOLEAN,
 }
-Declared = Parameter | Field | Items
 
 
 def values_of(declared: Sequence[Parameter], samples: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
@@ -37,28 +36,6 @@ def values_of(declared: Sequence[Parameter], samples: Sequence[Mapping[str, Any]
 def only_required(declared: Sequence[Parameter]) -> dict[str, Any]:
     """Return the least that an application may give: the examples without whatever is optional."""
     return {each.name: _stripped(each, each.example) for each in declared if each.required}
-
-
-def misfits(declared: Declared, value: object, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield where a value is not what is declared, and in which way; what is not declared may be anything."""
-    problem = type_problem(declared.type, value)
-    if problem:
-        yield path, problem
-    elif isinstance(value, Mapping):
-        yield from _field_misfits(declared.fields, value, path)
-    elif isinstance(value, list | tuple) and declared.items is not None:
-        for number, member in enumerate(value, start=1):
-            yield from misfits(declared.items, member, f"{path} item {number}".strip())
-
-
-def _field_misfits(fields: Sequence[Field], value: Mapping[Any, Any], path: str) -> Iterator[tuple[str, str]]:
-    for declared in fields:
-        found = value.get(declared.name)
-        where = f"{path} field {declared.name}".strip()
-        if found is not None:
-            yield from misfits(declared, found, where)
-        elif not declared.optional:
-            yield where, "it is missing, and not declared as optional"
 
 
 def _stripped(declared: Declared, value: Any) -> Any:
