@@ -53,6 +53,11 @@ def _rollout(key: str, environment: str | None) -> str | None:
     return _url("rollouts.show", environment=environment, number=int(key)) if key.isdigit() else None
 
 
+def _sample(key: str, _environment: str | None) -> str | None:
+    interaction, _, slug = key.partition("/")
+    return _url("samples.show", code=interaction, slug=slug)
+
+
 _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "configuration": _configuration,
     "release": _release,
@@ -62,6 +67,7 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "switch": lambda _key, environment: _url("switches.index", environment=environment),
     "prompt": lambda key, environment: _url("prompts.show", environment=environment, code=key),
     "interaction": lambda key, _: _url("registry.interaction", code=key),
+    "sample": _sample,
     "model": lambda key, _: _url("registry.model", code=key),
     "tier": lambda _key, _: _url("registry.tiers"),
     "environment": lambda _key, _: _url("registry.environments"),

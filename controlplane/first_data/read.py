@@ -78,6 +78,19 @@ class ConfigurationRow(TypedDict):
     fallbacks: list[str]
 
 
+class SampleRow(TypedDict):
+    """Values for the templates of an interaction, beside those that every interaction has."""
+
+    interaction: str
+    name: str
+    must_pass: bool
+    values: dict[str, object]
+
+
+class _SamplesFile(TypedDict):
+    samples: list[SampleRow]
+
+
 class _InteractionsFile(TypedDict):
     tiers: list[TierRow]
     environments: list[EnvironmentRow]
@@ -115,6 +128,11 @@ def read_models() -> list[ModelRow]:
 def read_configurations() -> list[ConfigurationRow]:
     """Return what each interaction uses, by tier."""
     return _decode("configurations.json", _ConfigurationsFile)["configurations"]
+
+
+def read_samples() -> list[SampleRow]:
+    """Return the sample sets of some interactions, as realistic as can be invented."""
+    return _decode("samples.json", _SamplesFile)["samples"]
 
 
 def read_prompts() -> dict[str, str]:

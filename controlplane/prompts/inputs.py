@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from controlplane.samples.inputs import LONGEST_NAME
+
 LONGEST_BODY = (
     200_000  # characters; the profile's 64 KiB are checked, with better words, where the text is rendered
 )
@@ -45,3 +47,12 @@ class ReasonInput(BaseModel):
 
 class AsTyped(BaseModel):
     """A form that is only shown again, with its preview: nothing in it is checked."""
+
+
+class NewSampleInput(BaseModel):
+    """The name under which the editor's values are to be kept."""
+
+    sample_name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME)
+    ]
+    sample_must_pass: bool = False

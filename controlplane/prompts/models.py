@@ -56,3 +56,14 @@ class PromptDraft(Draft, Base):
     prompt_code: Mapped[str] = mapped_column(ForeignKey("prompts.code", ondelete="CASCADE"), primary_key=True)
     body: Mapped[str]
     parameters: Mapped[Json]  # the values chosen for the preview, as typed
+
+
+class NewPromptDraft(Draft, Base):
+    """Somebody's unsaved first text for an interaction: a prompt that is not there yet."""
+
+    __tablename__ = "new_prompt_drafts"
+
+    interaction: Mapped[str] = mapped_column(
+        ForeignKey("interactions.code", ondelete="CASCADE"), primary_key=True
+    )
+    fields: Mapped[Json]  # name -> values, as the form sent them

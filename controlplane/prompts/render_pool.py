@@ -3,9 +3,11 @@
     from controlplane.prompts.render_pool import shared
 
     shared().preview(source, values, declared)        -> Preview, whatever the template does
+    shared().examine(source, values, declared)        -> the Preview, and what is wrong with the text by looking at it
     shared().render_all(source, declared, values)     -> a Preview for each set of values, whatever one of them does
     shared().check(source, declared)                  -> Problem, or None when the template may be saved and published
     shared().check_all(source, declared, values)      -> Problem or None for each set of values
+    shared().hold(texts)                              -> what is wrong with each by looking at it
     shared().inspect(sources)                         -> the names that each text uses, and what is wrong with it
 
 Each process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
@@ -21,14 +23,13 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
-from controlplane.prompts import contract
-from controlplane.prompts.contract import ERROR, Verdict
+from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
     HEAD,
@@ -37,7 +38,8 @@ from controlplane.prompts.render_worker import (
     READY,
     UNIT,
     WALL_SECONDS,
-    Answer,
+    Held,
+    Holding,
     Inspection,
     Outcome,
     Rendering,
@@ -45,6 +47,7 @@ from controlplane.prompts.render_worker import (
     send,
 )
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Preview, Problem
 from controlplane.runtime.validate import Body
 
@@ -74,7 +77,6 @@ _AMONG_OTHERS = {
     Outcome.TOO_SLOW: "There was no time left for this: one template and all that it is tried with may take 1 second together.",
     Outcome.TOO_LONG: "There was no room left for this text: all texts of one template together are too long to show. Look at it alone.",
 }
-_UNKNOWN = "not-analysed"
 _NOT_JSON = "the text or a value holds something that cannot be written as UTF-8 JSON"
 
 
@@ -141,6 +143,13 @@ class _Worker:
         self._process.returncode = 0  # else its collection would warn about a child that is not ours
 
 
+class Examined(NamedTuple):
+    """A preview for each set of values, and what was found in the text by looking at it."""
+
+    previews: list[Preview]
+    verdicts: list[Verdict]
+
+
 class RenderPool:
     """At most `workers` jobs at once, and `queue` previews and as many checks waiting; anyone beyond is told to come back."""
 
@@ -175,13 +184,13 @@ class RenderPool:
         *,
         samples: Sequence[Mapping[str, Any]] = (),
         patience: float = PREVIEW_PATIENCE,
-    ) -> Answer:
+    ) -> Examined:
         """Render `source` as `preview` does, and hold it against the declaration; raises only `RenderBusy`.
 
         `samples` are further sets of values that the interaction is known by: inner fields are learnt from them.
         """
-        found = self._tried(source, declared, [values], patience, WALL_SECONDS, samples=samples)
-        return Answer([Preview(None, problem=found)]) if isinstance(found, Problem) else found
+        found = self._examined(source, declared, [values], patience, WALL_SECONDS, samples=samples)
+        return Examined([Preview(None, problem=found)], []) if isinstance(found, Problem) else found
 
     def render_all(
         self,
@@ -198,8 +207,7 @@ class RenderPool:
         (4 MiB for all texts together) hides no other: its preview has a `problem` that says so. All sets together may take
         one second. A `Problem` instead of a list says that nothing could be tried at all.
         """
-        found = self._tried(source, declared, value_sets, patience, wall)
-        return found if isinstance(found, Problem) else found.previews
+        return self._tried(source, declared, value_sets, patience, wall, texts=True)
 
     def check(
         self,
@@ -216,9 +224,9 @@ class RenderPool:
         who leaves it out.
         """
         everything = {parameter.name: parameter.example for parameter in declared}
-        required = contract.only_required(declared)
+        required = only_required(declared)
         chances = [everything, required] if required != everything else [everything]
-        found = self._tried(
+        found = self._examined(
             source, declared, chances, patience, PATIENT_WALL_SECONDS, texts=False, samples=samples
         )
         if isinstance(found, Problem):
@@ -240,7 +248,7 @@ class RenderPool:
     ) -> list[Problem | None] | Problem:
         """Say for each set of values why `source` cannot be rendered with it, or None; as `render_all`, without the texts."""
         found = self._tried(source, declared, value_sets, patience, PATIENT_WALL_SECONDS, texts=False)
-        return found if isinstance(found, Problem) else [preview.problem for preview in found.previews]
+        return found if isinstance(found, Problem) else [preview.problem for preview in found]
 
     def inspect(
         self, sources: Sequence[str], *, patience: float = CHECK_PATIENCE
@@ -257,6 +265,23 @@ class RenderPool:
         if isinstance(answers, Problem):
             return answers
         return [_read(answer, _BODY, alone=len(answers) == 1) for answer in answers]
+
+    def hold(
+        self, texts: Sequence[Held], *, patience: float = PREVIEW_PATIENCE
+    ) -> list[list[Verdict] | None]:
+        """Hold texts against their declarations; None of one for which there was no time. Raises only `RenderBusy`.
+
+        All of them together may take one second of a processor, so hand over some dozens at a time.
+        """
+        try:
+            payload = msgspec.json.encode(Holding(tuple(texts)))
+        except (UnicodeEncodeError, ValueError, RecursionError):
+            return [None] * len(texts)
+        answers = self._done(payload, len(texts), patience, PATIENT_WALL_SECONDS) if texts else []
+        if isinstance(answers, Problem):
+            return [None] * len(texts)
+        found = [_read(answer, _VERDICTS, alone=False) for answer in answers]
+        return [None if isinstance(each, Problem) else each for each in found]
 
     def warm_up(self) -> None:
         """Start the workers in the background, once for each process, so that the first preview need not wait for one."""
@@ -300,11 +325,24 @@ class RenderPool:
         patience: float,
         wall: float,
         *,
+        texts: bool,
+    ) -> list[Preview] | Problem:
+        found = self._examined(source, declared, value_sets, patience, wall, texts=texts)
+        return found if isinstance(found, Problem) else found.previews
+
+    def _examined(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        patience: float,
+        wall: float,
+        *,
         texts: bool = True,
         samples: Sequence[Mapping[str, Any]] | None = None,
-    ) -> Answer | Problem:
+    ) -> Examined | Problem:
         written, refused = _written(value_sets)
-        known = None if samples is None else tuple(dict(sample) for sample in samples)
+        known = None if samples is None else tuple(_written(samples)[0].values())
         try:
             job = Rendering(source, tuple(declared), tuple(written.values()), texts, known)
             payload = msgspec.json.encode(job)
@@ -314,16 +352,14 @@ class RenderPool:
         answers = self._done(payload, units, patience, wall) if units else []
         if isinstance(answers, Problem):
             return answers
+        # Where there was no time to look at the text, what its renders ran into is all there is to say.
+        verdicts = _read(answers.pop(), _VERDICTS, alone=False) if known is not None else []
         found = dict(refused)
-        for index, answer in zip(written, answers, strict=False):
-            found[index] = _read(answer, _PREVIEW, alone=len(value_sets) == 1)
+        for index, answer in zip(written, answers, strict=True):
+            found[index] = _read(answer, _PREVIEW, alone=len(written) == 1)
         ordered = [found[index] for index in range(len(value_sets))]
         previews = [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
-        told = {each.problem.message for each in previews if each.problem}
-        verdicts = [] if known is None else _verdicts(answers[-1])
-        return Answer(
-            previews, [each for each in verdicts if each.code != _UNKNOWN or each.message not in told]
-        )
+        return Examined(previews, [] if isinstance(verdicts, Problem) else verdicts)
 
     def _done(self, payload: bytes, units: int, patience: float, wall: float) -> list[bytes] | Problem:
         """Return the answer of each unit of a job; raises `RenderBusy`."""
@@ -447,14 +483,6 @@ def _read(answer: bytes, decoder: msgspec.json.Decoder[Any], *, alone: bool) -> 
     except ValueError:  # msgspec's ValidationError is one
         outcome = Outcome.DIED
     return Problem(_ENDINGS[outcome] if alone else _AMONG_OTHERS.get(outcome, _ENDINGS[outcome]))
-
-
-def _verdicts(answer: bytes) -> list[Verdict]:
-    """Return what the analysis found; that it could not be made is one more finding, and not "nothing wrong"."""
-    found = _read(answer, _VERDICTS, alone=True)
-    if isinstance(found, Problem):
-        return [Verdict(severity=ERROR, code=_UNKNOWN, message=found.message)]
-    return list(found)
 
 
 def _without_optional(problem: Problem) -> Problem:

@@ -39,10 +39,8 @@ from typing import Any, Final
 import msgspec
 
 from controlplane.prompts import contract
-from controlplane.prompts.contract import Verdict
 from controlplane.runtime import renderer
 from controlplane.runtime.entries import Parameter
-from controlplane.runtime.renderer import Preview
 from controlplane.runtime.validate import inspect_body
 
 WALL_SECONDS = 1.0
@@ -83,24 +81,16 @@ class Outcome(enum.Enum):
 
 
 class Rendering(msgspec.Struct, frozen=True, tag=True):
-    """A template to be rendered with each set of values; `texts` says whether the texts are wanted, or only the problems."""
+    """A template to be rendered with each set of values; `texts` says whether the texts are wanted, or only the problems.
+
+    With `samples` the last unit holds the text against the declaration; it learns from them, and from the values too.
+    """
 
     source: str
     declared: tuple[Parameter, ...]
     values: tuple[dict[str, Any], ...]
     texts: bool = True
     samples: tuple[dict[str, Any], ...] | None = None
-    """What the analysis may learn from, beside the values and the declared examples; None: no analysis is wanted.
-
-    It is one more unit, after those of the values.
-    """
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A preview for each set of values, and what the analysis of the text found."""
-
-    previews: list[Preview]
-    verdicts: list[Verdict] = []
 
 
 class Inspection(msgspec.Struct, frozen=True, tag=True):
@@ -109,7 +99,21 @@ class Inspection(msgspec.Struct, frozen=True, tag=True):
     sources: tuple[str, ...]
 
 
-Job = Rendering | Inspection
+class Held(msgspec.Struct, frozen=True):
+    """A text with what its interaction declares and is known by."""
+
+    source: str
+    declared: tuple[Parameter, ...]
+    samples: tuple[dict[str, Any], ...] = ()
+
+
+class Holding(msgspec.Struct, frozen=True, tag=True):
+    """Texts to be held against the declarations of their interactions."""
+
+    texts: tuple[Held, ...]
+
+
+Job = Rendering | Inspection | Holding
 
 
 def main() -> None:
@@ -368,7 +372,8 @@ def _practise() -> None:
     """Do such a job: what memory it writes to is this process's own now, and not copied when one is waiting for it."""
     name = Parameter(name="name", type="string", required=True)
     source = "{% if name %}{% for x in [1] %}{{ x ~ name|upper }}{% endfor %}{% endif %}"
-    _Units(msgspec.json.encode(Rendering(source, (name,), ({"name": "Ana"},), samples=()))).answers((0, 1))
+    job = Rendering(source, (name,), ({"name": "Ana"},), samples=())
+    _Units(msgspec.json.encode(job)).answers((0, 1))
 
 
 def _obey(frame: bytes, channel: socket.socket) -> None:
@@ -400,13 +405,26 @@ class _Units:
 
     def __init__(self, payload: bytes) -> None:
         job = msgspec.json.decode(payload, type=Job)
-        self.answer: Callable[[int], bytes] = (
-            _rendered(job) if isinstance(job, Rendering) else _inspected(job)
-        )
+        self.answer: Callable[[int], bytes] = _answering(job)
 
     def answers(self, units: Sequence[int]) -> list[bytes]:
         """Return the answers of units."""
         return [self.answer(unit) for unit in units]
+
+
+def _answering(job: Job) -> Callable[[int], bytes]:
+    if isinstance(job, Rendering):
+        return _rendered(job)
+    return _inspected(job) if isinstance(job, Inspection) else _held(job)
+
+
+def _held(job: Holding) -> Callable[[int], bytes]:
+    def answer(unit: int) -> bytes:
+        text = job.texts[unit]
+        verdicts = contract.verdicts(text.source, text.declared, text.samples)
+        return Outcome.ANSWERED.value + msgspec.json.encode(verdicts)
+
+    return answer
 
 
 def _rendered(job: Rendering) -> Callable[[int], bytes]:
@@ -414,7 +432,8 @@ def _rendered(job: Rendering) -> Callable[[int], bytes]:
 
     def answer(unit: int) -> bytes:
         if unit == len(job.values):
-            verdicts = contract.verdicts(job.source, job.declared, [*(job.samples or ()), *job.values])
+            known = [*(job.samples or ()), *job.values]
+            verdicts = contract.verdicts(job.source, job.declared, known)
             return Outcome.ANSWERED.value + msgspec.json.encode(verdicts)
         found = previewer.preview(job.values[unit])
         if not job.texts and found.text is not None:

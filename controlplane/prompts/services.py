@@ -7,7 +7,6 @@ leave no audit event; what they become does.
 from collections.abc import Sequence
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
@@ -20,14 +19,18 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import textdiff, usage
 from controlplane.prompts.documents import digest
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
+from controlplane.prompts.new_drafts import NEW_DRAFTS
 from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Interaction
-from controlplane.runtime.entries import LOWER_CODE, Parameter
+from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Problem
+from controlplane.samples import services as samples
 
 RESERVED = frozenset({"new"})
 DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
+# What the prompts of an interaction may use.
+declared_parameters = samples.declared_parameters
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
 
 
@@ -85,14 +88,6 @@ def latest_version(session: Session, code: str) -> PromptVersion | None:
     )
 
 
-def declared_parameters(session: Session, interaction: str) -> tuple[Parameter, ...]:
-    """Return what the prompts of an interaction may use."""
-    found = session.get(Interaction, interaction)
-    if found is None:
-        raise NotFound("interaction", interaction)
-    return msgspec.convert(found.parameters, tuple[Parameter, ...])
-
-
 def free_code(session: Session, interaction: str) -> str:
     """Return a code for a further prompt of an interaction: kpi_analysis, or kpi_analysis_2 when that is taken."""
     stem = interaction.lower()
@@ -136,6 +131,7 @@ def create_prompt(
     except IntegrityError:  # somebody else made it between the check and here
         raise Refused({"code": f"There is a template {code} already."}) from None
     version = _add_version(session, prompt, 1, body, reason, actor)
+    NEW_DRAFTS.drop(session, interaction, actor=actor)
     record(
         session,
         actor=actor,
@@ -278,7 +274,8 @@ def _check_place(session: Session, code: str, interaction: str) -> None:
 def _checked(session: Session, body: str, interaction: str) -> str:
     """Return the text as it is kept, once the render worker has found nothing against it."""
     body = _without_nul(normalise(body))
-    problem = shared().check(body, declared_parameters(session, interaction))
+    known = [sample.values for sample in samples.list_samples(session, interaction)]
+    problem = shared().check(body, declared_parameters(session, interaction), samples=known)
     if problem is not None:
         raise BodyRefused(problem)
     return body

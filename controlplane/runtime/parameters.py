@@ -63,6 +63,25 @@ def type_problem(kind: str, value: object) -> str | None:
     return f"{_NOUNS[kind]} is needed, not {_noun(value)}"
 
 
+def only_required(declared: Sequence[Parameter]) -> dict[str, Any]:
+    """Return the least that a call may give: the examples, without whatever is optional, outside and inside."""
+    required = (each for each in declared if each.required and each.example is not None)
+    return {each.name: _without_optional(each, each.example) for each in required}
+
+
+def _without_optional(declared: Declared, value: Any) -> Any:
+    if isinstance(value, Mapping) and declared.fields:
+        known = {each.name: each for each in declared.fields}
+        return {
+            name: _without_optional(known[name], inner) if name in known else inner
+            for name, inner in value.items()
+            if name not in known or not known[name].optional
+        }
+    if isinstance(value, list | tuple) and declared.items is not None:
+        return [_without_optional(declared.items, member) for member in value]
+    return value
+
+
 def misfits(declared: Declared, value: object, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield where a value is not what is declared, and in which way; what is not declared may be anything.
 

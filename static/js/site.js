@@ -55,7 +55,12 @@ function setNumber(id, value, ...events) {
 
 /* Unsaved work. Without script: the button "Save draft". A form that came back unsaved is unsaved from the start. */
 const beginnings = new WeakMap();
-const fieldsOf = (form) => new URLSearchParams(new FormData(form));
+/* What is no work, such as a choice of what is shown, has `data-passing`. */
+function fieldsOf(form) {
+  const fields = new URLSearchParams(new FormData(form));
+  for (const { name } of $$("[data-passing]", form)) fields.delete(name);
+  return fields;
+}
 
 function changedNames(form) {
   const before = beginnings.get(form);

@@ -40,6 +40,8 @@ class Site:
             "target": "COACHING_RESPONSE",
             "number": str(self.rollout) if "/rollouts/" in route.rule else "1",
             "filename": "css/site.css",
+            "identifier": "gone",
+            "slug": "only-what-is-required",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
             "person_id": str(add_person(self.session, "viewer").id),
             "code": _CODES.get(route.rule.split("/")[1], "coaching_response"),

@@ -15,6 +15,7 @@ from controlplane.first_data.read import read_interactions, read_prompts
 from controlplane.prompts import contract
 from controlplane.runtime import places, profile
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Previewer
 from controlplane.runtime.sandbox import ENVIRONMENT
 
@@ -55,6 +56,7 @@ def misspelt(source: str, declared: tuple[Parameter, ...]) -> Iterator[Mutant]:
     tree = profile.check(source)
     names = {parameter.name for parameter in declared}
     for node in tree.find_all((nodes.Name, nodes.Getattr, nodes.Filter, nodes.Test)):
+        assert isinstance(node, nodes.Name | nodes.Getattr | nodes.Filter | nodes.Test)
         name = node.attr if isinstance(node, nodes.Getattr) else node.name
         is_parameter = isinstance(node, nodes.Name) and node.ctx == "load"
         if isinstance(node, nodes.Name) and not (is_parameter and (name in names or name == "loop")):
@@ -112,7 +114,7 @@ def is_noticed(mutant: Mutant, original: str, declared: tuple[Parameter, ...]) -
         return True
     prompt = Previewer(mutant.source, declared)
     everything = {parameter.name: parameter.example for parameter in declared}
-    return any(prompt.preview(each).problem for each in (everything, contract.only_required(declared)))
+    return any(prompt.preview(each).problem for each in (everything, only_required(declared)))
 
 
 @pytest.mark.parametrize("code", sorted(PROMPTS))

@@ -19,6 +19,7 @@ from controlplane.prompts.contract.findings import Findings
 from controlplane.prompts.contract.walking import walk
 from controlplane.runtime import profile
 from controlplane.runtime.entries import Field, Items, Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Previewer
 
 DECLARED = (
@@ -172,7 +173,7 @@ def errors_that_ran(source: str, sets: list[dict[str, Any]]) -> list[str]:
 @settings(max_examples=70, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(source=sources, some=values)
 def test_what_renders_and_was_reached_is_not_called_an_error(source: str, some: dict[str, Any]) -> None:
-    assert errors_that_ran(source, [EVERYTHING, contract.only_required(DECLARED), some]) == []
+    assert errors_that_ran(source, [EVERYTHING, only_required(DECLARED), some]) == []
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,6 @@ def test_what_renders_and_was_reached_is_not_called_an_error(source: str, some: 
     ],
 )
 def test_the_values_tell_templates_that_work_from_those_that_do_not(source: str, renders: bool) -> None:
-    texts = texts_of(source, EVERYTHING, contract.only_required(DECLARED))
+    texts = texts_of(source, EVERYTHING, only_required(DECLARED))
     assert (None not in texts) == renders
     assert renders or any(each.is_error for each in contract.verdicts(source, DECLARED))

@@ -33,7 +33,7 @@ def edit_form(client: PageClient, code: str = CODE) -> dict[str, str]:
 
 
 def rendered(page: Page) -> str:
-    return "".join(page.by_id("preview-text").itertext())
+    return "".join("".join(each.itertext()) for each in page.by_id("preview-text").iter("pre"))
 
 
 # The list
@@ -145,7 +145,9 @@ def test_the_preview_of_a_wrong_text_says_where_and_leaves_the_last_good_one(edi
         f"/_{HERE}/{CODE}/preview", {"body": "One\n{{ user_mesage }}", "value-user_message": "x"}, htmx=True
     )
     status = answer.by_id("preview-status")
-    assert (status.get("data-state"), status.get("data-line")) == ("problem", "2")
+    assert status.get("data-state") == "problem"
+    assert answer.by_id("preview-state").get("data-state") == "problem"
+    assert answer.all("a", data_line="2", data_column="4")
     assert "did you mean 'user_message'?" in " ".join("".join(status.itertext()).split())
     assert 'id="preview-text"' not in answer.text
 

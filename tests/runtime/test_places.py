@@ -37,6 +37,7 @@ def test_names_fields_filters_and_tests_are_marked_alone() -> None:
         for node in profile.check(source).find_all((nodes.Name, nodes.Getattr, nodes.Filter, nodes.Test)):
             mark = places.mark_of(node, source)
             assert mark is not None
+            assert isinstance(node, nodes.Name | nodes.Getattr | nodes.Filter | nodes.Test)
             name = node.attr if isinstance(node, nodes.Getattr) else node.name
             assert source.split("\n")[mark.line - 1][mark.column - 1 :][: mark.length] == name
 

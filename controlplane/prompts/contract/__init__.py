@@ -11,16 +11,16 @@ from typing import Any
 
 from jinja2 import nodes
 
-from controlplane.prompts.contract.declared import only_required, values_of
+from controlplane.prompts.contract.declared import values_of
 from controlplane.prompts.contract.findings import MOST, Findings
-from controlplane.prompts.contract.verdict import ERROR, WARNING, Verdict
+from controlplane.prompts.contract.verdict import ERROR, WARNING, Verdict, summary
 from controlplane.prompts.contract.walking import walk
 from controlplane.runtime import profile
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import PromptProfileError
 from controlplane.runtime.parameters import misfits
 
-__all__ = ["ERROR", "WARNING", "Verdict", "only_required", "verdicts"]
+__all__ = ["ERROR", "WARNING", "Verdict", "summary", "verdicts"]
 
 
 def verdicts(

@@ -33,24 +33,6 @@ def values_of(declared: Sequence[Parameter], samples: Sequence[Mapping[str, Any]
     return {parameter.name: _parameter(parameter, samples) for parameter in declared}
 
 
-def only_required(declared: Sequence[Parameter]) -> dict[str, Any]:
-    """Return the least that an application may give: the examples without whatever is optional."""
-    return {each.name: _stripped(each, each.example) for each in declared if each.required}
-
-
-def _stripped(declared: Declared, value: Any) -> Any:
-    if isinstance(value, Mapping) and declared.fields:
-        by_name = {each.name: each for each in declared.fields}
-        return {
-            name: _stripped(by_name[name], inner) if name in by_name else inner
-            for name, inner in value.items()
-            if name not in by_name or not by_name[name].optional
-        }
-    if isinstance(value, list | tuple) and declared.items is not None:
-        return [_stripped(declared.items, member) for member in value]
-    return value
-
-
 def _parameter(parameter: Parameter, samples: Sequence[Mapping[str, Any]]) -> Value:
     given = [sample[parameter.name] for sample in samples if sample.get(parameter.name) is not None]
     if parameter.example is not None:

@@ -49,9 +49,8 @@ class Findings:
         certain = self.is_certain and absence.is_sure
         name = _called(node) or absence.name
         if absence.reason is Reason.OPTIONAL:
-            self._add(
-                ERROR if certain else WARNING, "optional-unguarded", _optional(name, absence.name), node
-            )
+            message = _optional(_called(at) or name, absence.name)
+            self._add(ERROR if certain else WARNING, "optional-unguarded", message, at)
         elif absence.reason is Reason.SOMETIMES:
             message = f"{name} is missing in some samples: put {{% if {name} is defined %}} around it, or add |default(…)"
             self.warning("optional-unguarded", message, node)

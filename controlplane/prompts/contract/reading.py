@@ -306,7 +306,7 @@ class Reader:
             return ANY if shape.kind is Kind.ANY else absent(Kind.MISSING, self._lacking(shape, node, name))
         if shape.kind is Kind.NONE and shape.absence is not None:
             # Nothing has no fields: whoever uses one without a guard has forgotten that the owner may be nothing.
-            return absent(Kind.MISSING, replace(shape.absence, node=None))
+            return absent(Kind.MISSING, replace(shape.absence, node=_owner_of(node)))
         return absent(Kind.MISSING, self._lacking(shape, node, name))
 
     def _lacking(self, shape: Shape, node: nodes.Expr, name: str) -> Absence:
@@ -551,6 +551,10 @@ class Reader:
 def _settled(node: nodes.And | nodes.Or, left: Value) -> Value:
     """Return what the left side is where it is the result: `a or b` is a where a is true."""
     return left.without(Kind.MISSING) if isinstance(node, nodes.And) else left.present
+
+
+def _owner_of(node: nodes.Expr) -> nodes.Node | None:
+    return node.node if isinstance(node, nodes.Getattr | nodes.Getitem) else None
 
 
 def _offered(parameters: dict[str, Value]) -> str:

@@ -1,5 +1,6 @@
 """One thing that was found in a template without rendering it."""
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -25,3 +26,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def is_error(self) -> bool:
         """Whether the text may not be saved with it."""
         return self.severity == ERROR
+
+
+def summary(verdicts: Sequence[Verdict]) -> str:
+    """Say how many there are of each kind: "1 error, 2 warnings"."""
+    errors = sum(verdict.is_error for verdict in verdicts)
+    told = ((errors, "error"), (len(verdicts) - errors, "warning"))
+    return ", ".join(f"{count} {word}{'s' if count != 1 else ''}" for count, word in told if count)

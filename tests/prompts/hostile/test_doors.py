@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from controlplane.prompts import inspection
+from controlplane.prompts import inspection, textdiff
 from controlplane.prompts.render_pool import RenderPool
-from controlplane.proposals.samples import Sample, rendered
+from controlplane.prompts.rendering import SAMPLE, Input, render_inputs
 from controlplane.runtime import canonical, snapshot
 from controlplane.runtime.acceptance import compiled_prompt
 from controlplane.runtime.entries import Parameter
@@ -52,10 +52,12 @@ def all_samples(pool: RenderPool, source: str) -> Iterator[str]:
 
 
 def rendered_diff(pool: RenderPool, source: str) -> Iterator[str]:
-    (found,) = rendered(pool, [Sample("it", "IT", HARMLESS, source, DECLARED, DECLARED)])
-    yield found.text or ""
-    yield found.problem or ""
-    yield from (each.text for row in found.rows for each in row.parts)
+    inputs = [Input("it", EXAMPLES, SAMPLE), Input("another", {**EXAMPLES, "goal": "x" * 9_000}, SAMPLE)]
+    for found in render_inputs(pool, source, DECLARED, inputs):
+        yield found.text or ""
+        yield found.told
+        rows = textdiff.lines("Hello Ana", found.text or "")
+        yield from (each.text for row in rows for each in row.parts)
 
 
 DOORS: Mapping[str, Door] = {
