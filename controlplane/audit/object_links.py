@@ -6,6 +6,7 @@ from typing import Any
 from flask import url_for
 
 from controlplane.audit.models import AuditEvent
+from controlplane.runtime.entries import ANY
 
 
 def object_url(event: AuditEvent, *, environment: str | None) -> str | None:
@@ -20,6 +21,16 @@ def link_to(object_kind: str, object_key: str, *, environment: str | None) -> st
     """The address of an object by its kind and key, as the audit names it; None when it has no page."""
     maker = _MAKERS.get(object_kind)
     return maker(object_key, environment) if maker else None
+
+
+def entry_url(key: str, environment: str) -> str | None:
+    """The address of what an entry of a release is about; None for what has no page: the environment's default."""
+    kind, _, rest = key.partition("/")
+    if kind != "configuration":
+        return link_to(kind, rest, environment=environment)
+    interaction, tier, tenant = rest.split("/")
+    path = f"{interaction}/{tier}" if tenant == ANY else rest
+    return None if interaction == ANY else link_to(kind, path, environment=environment)
 
 
 def release_url(event: AuditEvent) -> str | None:

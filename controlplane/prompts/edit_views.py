@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, figures, new_drafts, pages, services, trying
+from controlplane.prompts import editing, figures, new_drafts, pages, presence, services, trying
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.figures import NOTHING, Basis, Figures
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
@@ -23,6 +23,7 @@ from controlplane.samples import services as samples
 from controlplane.samples import values
 from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.session import count_as_idle
 from controlplane.web.unit_of_work import db_session, discard, independent
 
 Form = Parsed[Any]
@@ -137,6 +138,16 @@ def preview(environment: str, code: str) -> str:
 def preview_new(environment: str, interaction: str) -> str:
     """The preview of a template that is not there yet."""
     return _preview(interaction)
+
+
+@blueprint.post("/_/<environment>/templates/<code>/others")
+@requires(Role.EDITOR)
+def others(environment: str, code: str) -> str:
+    """Who else has it open; and that this person has."""
+    count_as_idle()
+    prompt = services.get_prompt(db_session(), code)
+    found = presence.look_in(db_session(), prompt.code, actor=current_actor())
+    return render_template("prompts/_others.html", others=found, code=code, asked=True)
 
 
 def _preview(interaction: str, basis: Basis = NOTHING) -> str:

@@ -81,3 +81,16 @@ class NewPromptDraft(Draft, Base):
         ForeignKey("interactions.code", ondelete="CASCADE"), primary_key=True
     )
     fields: Mapped[Json]  # name -> values, as the form sent them
+
+
+class PromptPresence(Base):
+    """Somebody has the editor of a prompt open, or had until a moment ago."""
+
+    __tablename__ = "prompt_presences"
+
+    prompt_code: Mapped[str] = mapped_column(ForeignKey("prompts.code", ondelete="CASCADE"), primary_key=True)
+    person_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("people.id", ondelete="CASCADE"), primary_key=True
+    )
+    since: Mapped[dt.datetime]
+    seen_at: Mapped[dt.datetime]

@@ -1,5 +1,6 @@
 """What people, the API and first data may send for the registry; checked once, all errors together."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -149,6 +150,7 @@ class ModelInput(_Input):
     capabilities: list[LowerCode] = []
     parameters: list[str] = []
     active: bool = True
+    retires_on: dt.date | None = None
     note: Line | None = None
 
     @model_validator(mode="after")

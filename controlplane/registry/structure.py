@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from controlplane.runtime.entries import PARAMETER_TYPES
 
-Json = dict[str, Any]
+Json = dict[str, Any]  # not from `db`, which knows the database
 
 DEEPEST: Final = 5
 MOST_FIELDS: Final = 100

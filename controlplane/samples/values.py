@@ -100,9 +100,10 @@ def typed(declared: Sequence[Parameter], given: Mapping[str, object]) -> dict[st
     kept = {name: value for name, value in given.items() if value is not None}
     form = _as_form(declared, kept)
     back = read(declared, form)
-    if not back.errors and as_json(back.given, sort=True) == as_json(kept, sort=True):
-        return form
-    return typed_as_json(kept)
+    is_kept = not back.errors and as_json(back.given, sort=True) == as_json(kept, sort=True)
+    # Browsers make one kind of line end of all, and cannot send a NUL.
+    is_sent = not any("\r" in text or "\x00" in text for text in form.values())
+    return form if is_kept and is_sent else typed_as_json(kept)
 
 
 def typed_as_json(given: Mapping[str, object]) -> dict[str, str]:
@@ -167,7 +168,7 @@ def read(declared: Sequence[Parameter], typed: Mapping[str, str]) -> Values:
         return _read_all(declared, typed.get(JSON, ""))
     found = Values()
     for item in fields(declared):
-        text = _line_ends(typed.get(item.name, ""))
+        text = typed.get(item.name, "").replace("\r\n", "\n")
         if not text.strip():
             if item.empty_name and typed.get(item.empty_name):
                 found.given[item.parameter.name] = _EMPTIES[item.kind]()
@@ -185,11 +186,6 @@ def _kind(parameter: Parameter) -> str:
         plain = not isinstance(example, list | tuple) or all(_one_line(part) for part in example)
         return "lines" if plain else "json"
     return "json" if parameter.type == "object" else parameter.type
-
-
-def _line_ends(text: str) -> str:
-    """Return the text with the line ends that browsers make of all kinds, and without NUL, which no form can send."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "�")
 
 
 def _one_line(item: object) -> bool:

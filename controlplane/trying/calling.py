@@ -16,7 +16,8 @@ from controlplane.runtime.providers import (
     ProviderManager,
     ProviderRequest,
 )
-from controlplane.runtime.services.calling import Target, call_first_able
+from controlplane.runtime.services.calling import call_first_able
+from controlplane.runtime.services.chain import Target
 
 SECONDS: Final = 60.0
 ANSWERED: Final = "answered"

@@ -44,7 +44,9 @@ BLUEPRINTS = (
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",
+    "controlplane.explain.views",
     "controlplane.overview.views",
+    "controlplane.coverage.views",
 )
 
 

@@ -1,4 +1,4 @@
-"""Sample sets of interactions, and private drafts of templates that are not there yet."""
+"""Sample sets of interactions, and private drafts of templates that are not there yet; who has one open."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -60,9 +60,30 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("interaction", "person_id", name=op.f("pk_new_prompt_drafts")),
     )
+    op.create_table(
+        "prompt_presences",
+        sa.Column("prompt_code", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.UUID(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["prompt_code"],
+            ["prompts.code"],
+            name=op.f("fk_prompt_presences_prompt_code_prompts"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["people.id"],
+            name=op.f("fk_prompt_presences_person_id_people"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("prompt_code", "person_id", name=op.f("pk_prompt_presences")),
+    )
 
 
 def downgrade() -> None:
     """The code before knows only the declared examples, which stay; unsaved first texts are gone."""
+    op.drop_table("prompt_presences")
     op.drop_table("new_prompt_drafts")
     op.drop_table("samples")

@@ -268,6 +268,11 @@
     table.focus({ preventScroll: true });
   });
 
+  // Who else is here: asked while somebody looks at this tab, and at once when they come back to it.
+  const look = () => { if (!document.hidden) document.getElementById("others")?.dispatchEvent(new Event("look")); };
+  setInterval(look, 30_000);
+  document.addEventListener("visibilitychange", look);
+
   // Values that were changed are no longer those of the sample set.
   document.getElementById("values-card")?.addEventListener("input", ({ target }) => {
     const choice = document.getElementById("f-sample");

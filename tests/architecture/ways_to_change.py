@@ -383,6 +383,7 @@ RECORDED: dict[str, Case] = {
 PRIVATE = "nobody else sees a draft, and nothing depends on it"
 CHOSEN_FROM = "the uploader's alone for a day; what is chosen from it becomes a proposal"
 NOTHING_KEPT = "shows what was typed and keeps nothing"
+FORGOTTEN = "says who is at a page just now, and is forgotten within minutes"
 ONE_BROWSER = "a cookie of one browser"
 
 UNRECORDED: dict[str, tuple[str, Case]] = {
@@ -408,6 +409,9 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
         )
     },
     "POST /<environment>/templates/<code>/edit": (NOTHING_KEPT, edited_prompt("edit")),
+    "POST /_/<environment>/templates/<code>/others": (
+        FORGOTTEN, lambda _: (f"/_{PROMPT}/others", {}),
+    ),
     "POST /<environment>/templates/<code>/try": (NOTHING_KEPT, edited_prompt("try")),
     "POST /<environment>/templates/<code>/rendered": (NOTHING_KEPT, edited_prompt("rendered")),
     "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),

@@ -1,13 +1,18 @@
 """The editor's page: sample sets, values as JSON, all samples at once, white space, two texts beside one another."""
 
+import datetime as dt
 import json
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
-from controlplane.prompts import services
+from controlplane.accounts.models import BrowserSession
+from controlplane.db import now
+from controlplane.prompts import presence, services
+from controlplane.prompts.models import PromptPresence
 from controlplane.prompts.preview import Run, runs
 from controlplane.prompts.render_pool import shared
 from controlplane.prompts.trying import trial
@@ -152,3 +157,24 @@ def test_two_versions_stand_beside_one_another_with_the_same_values(
     first_data.commit()
     failing = viewer.get(f"{HERE}/side-by-side?from={CODE}@2&with={CODE}@1&sample=none")
     assert "cannot be rendered with “None”" in failing.body
+
+
+def test_who_else_has_it_open_is_said_for_as_long_as_they_look(
+    client_as: Callable[..., PageClient], first_data: Session
+) -> None:
+    others = f"/_{HERE}/others"
+    ada, ben = client_as("editor", name="Ada"), client_as("editor", name="Ben")
+    assert words(ada.post(others, htmx=True).tree) == ""
+    assert "Ada has this open too, since" in words(ben.post(others, htmx=True).tree)
+    assert "Ben has this open too, since" in words(ada.post(others, htmx=True).tree)
+    first_data.execute(update(PromptPresence).values(seen_at=PromptPresence.seen_at - 2 * presence.GONE))
+    first_data.commit()
+    assert words(ben.post(others, htmx=True).tree) == ""
+
+
+def test_asking_who_else_is_here_keeps_nobody_signed_in(editor: PageClient, first_data: Session) -> None:
+    first_data.execute(update(BrowserSession).values(seen_at=now() - dt.timedelta(minutes=20)))
+    first_data.commit()
+    assert editor.post(f"/_{HERE}/others", htmx=True).status == 200
+    first_data.expire_all()
+    assert first_data.scalars(select(BrowserSession.seen_at)).one() < now() - dt.timedelta(minutes=19)
