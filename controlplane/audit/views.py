@@ -1,10 +1,11 @@
 """The pages of the record: every change, and one change for ever under its own address."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.audit import pages, queries, reviews
@@ -12,8 +13,9 @@ from controlplane.audit.inputs import DATES, WORDS, ReviewInput, asked_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
 from controlplane.errors import Conflict, Refused
+from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
-from controlplane.prompts.services import get_version
+from controlplane.snippets import services as snippets
 from controlplane.web.access import current_actor, may, people_with, requires, signed_in
 from controlplane.web.environments import current_environment, environments
 from controlplane.web.forms import Parsed, fill, parse
@@ -116,12 +118,19 @@ def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> st
 
 
 def _text_change(event: AuditEvent) -> Sequence[textdiff.Row] | None:
-    """What an event did to the text of a template. The record holds digests: the versions never change either."""
+    """What an event did to the text of a template or snippet. The record holds digests: the versions never change either."""
     number = (event.after or {}).get("version")
-    if event.action != "prompt.version_saved" or not isinstance(number, int):
+    text_of = _TEXTS.get(event.action)
+    if text_of is None or not isinstance(number, int):
         return None
-    old, new = (get_version(db_session(), event.object_key, each).text for each in (number - 1, number))
+    old, new = (text_of(db_session(), event.object_key, each) for each in (number - 1, number))
     return textdiff.lines(old, new)
+
+
+_TEXTS: Final[Mapping[str, Callable[[Session, str, int], str]]] = {
+    "prompt.version_saved": lambda session, code, number: prompts.get_version(session, code, number).text,
+    "snippet.version_saved": lambda session, code, number: snippets.get_version(session, code, number).body,
+}
 
 
 def _offered(options: Sequence[tuple[str, str]], chosen: str | None) -> list[tuple[str, str]]:
