@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.registry.models import Environment
 from controlplane.releases import history, pages, services
 from controlplane.releases.authority import to_undo
@@ -79,6 +80,8 @@ def publish(environment: str) -> ResponseReturnValue:
             form, problems = refused(form, refusal)
         except Conflict as conflict:
             status, problems = 409, [str(conflict)]
+        except RenderBusy as busy:
+            status, form = 429, form.refused(Refused({"": str(busy)}))
         else:
             return _made(release, f"Published release {release.number}.")
     discard()
