@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
@@ -11,6 +11,7 @@ from controlplane.audit import pages, queries, reviews
 from controlplane.audit.inputs import DATES, WORDS, ReviewInput, asked_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.tickets import link_to_ticket
 from controlplane.errors import Conflict, Refused
 from controlplane.prompts import textdiff
 from controlplane.prompts.services import get_version
@@ -104,6 +105,7 @@ def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> st
         after=pages.as_json(event.after),
         object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
+        ticket_link=link_to_ticket(event.ticket, current_app.config["TICKET_URL"]),
         object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
         previous=previous,
         following=following,
