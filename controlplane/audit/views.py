@@ -11,6 +11,7 @@ from controlplane.audit import pages, queries, reviews
 from controlplane.audit.inputs import DATES, WORDS, ReviewInput, asked_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.proof import last_anchors, proof
 from controlplane.audit.tickets import link_to_ticket
 from controlplane.errors import Conflict, Refused
 from controlplane.prompts import textdiff
@@ -37,6 +38,7 @@ def index() -> str:
         listed=listed,
         days=pages.days_of(listed.events),
         emergencies=reviews.open_count(session),
+        proof=proof(session),
         links=_links(listed.events),
         options={
             "actor": _offered(queries.known_actors(session), asked.wanted.actor),
@@ -57,6 +59,14 @@ def index() -> str:
 def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
     """One change, with all that is known of it."""
     return _show_page(id, fill({}))
+
+
+@blueprint.get("/changes/record")
+@requires(Role.VIEWER)
+def standing() -> str:
+    """Whether the record is whole, and how that is known."""
+    session = db_session()
+    return render_template("audit/record.html", proof=proof(session), anchors=last_anchors(session))
 
 
 @blueprint.get("/changes/emergencies")
