@@ -69,7 +69,7 @@ class Month:
     @property
     def words(self) -> str:
         """For the command line."""
-        return f"{self.first:%Y-%m}: {self.events:,} events"
+        return f"{self.first:%Y-%m}: {self.events:,} event{'' if self.events == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _archive(
             action="record.archived",
             object_kind="record",
             object_key=f"{month.first:%Y-%m}",
-            sentence=f"archived {month.first:%B %Y} of this record: {file.events:,} events now lie in {row.name}",
+            sentence=f"archived {month.first:%B %Y} of this record: {month.words.partition(': ')[2]} now in {row.name}",
             after={"name": row.name, "events": file.events, "sha256": file.sha256},
         )
 

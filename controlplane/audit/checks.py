@@ -34,7 +34,8 @@ def look_after(
     """Do what is due for the record, with the eyes of one environment; safe from any number of workers."""
     with transaction(engine) as session:
         session.execute(text("SELECT audit_events_add_months()"))
-    if not isinstance(store, EvidenceStore):
+    # Before its first release an environment has no place in the store, and the store perhaps no bucket.
+    if not isinstance(store, EvidenceStore) or store.read_pointer(environment) is None:
         return
     anchors.anchor_releases(engine, store, environment, signer)
     anchors.anchor_day(engine, store, signer)
