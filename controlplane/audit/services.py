@@ -7,14 +7,9 @@ from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
 from controlplane.audit.keys_in_text import fields_without_keys, without_keys
 from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.audit.plain import one_line
 from controlplane.audit.tickets import ticket_in
 from controlplane.db import Json, now
-
-# A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere, and what
-# turns the direction of reading must not make a line say something else than it does.
-_CONTROL = dict.fromkeys(
-    (*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)), " "
-)
 
 
 def record(
@@ -51,20 +46,20 @@ def record(
         id=new_identifier(),
         at=now(),
         actor_kind=actor.kind,
-        actor_id=_one_line(actor.id),
-        actor_name=_one_line(actor.name),
+        actor_id=one_line(actor.id),
+        actor_name=one_line(actor.name),
         actor_role=actor.role.value,
         via=actor.via,
-        action=_one_line(action),
-        object_kind=_one_line(object_kind),
-        object_key=_one_line(object_key),
+        action=one_line(action),
+        object_kind=one_line(object_kind),
+        object_key=one_line(object_key),
         environment=environment,
-        sentence=without_keys(_one_line(sentence)),
-        reason=without_keys(_one_line(reason)) if reason else None,
+        sentence=without_keys(one_line(sentence)),
+        reason=without_keys(one_line(reason)) if reason else None,
         ticket=ticket_in(reason),
         token=actor.token,
         owner_id=actor.owner_id,
-        owner_name=_one_line(actor.owner_name) if actor.owner_name else None,
+        owner_name=one_line(actor.owner_name) if actor.owner_name else None,
         effect_share=effect_share,
         approvals=approvals,
         approvals_needed=approvals_needed,
@@ -73,9 +68,9 @@ def record(
         release=release,
         proposal=proposal,
         emergency=emergency,
-        request_id=_one_line(actor.request_id) if actor.request_id else None,
-        address=_one_line(actor.address) if actor.address else None,
-        user_agent=_one_line(actor.user_agent)[:300] if actor.user_agent else None,
+        request_id=one_line(actor.request_id) if actor.request_id else None,
+        address=one_line(actor.address) if actor.address else None,
+        user_agent=one_line(actor.user_agent)[:300] if actor.user_agent else None,
     )
     session.add(event)
     session.flush()
@@ -83,7 +78,3 @@ def record(
         session.add(EmergencyReview(event_id=event.id, actor_id=actor.id, opened_at=event.at))
         session.flush()
     return event
-
-
-def _one_line(text: str) -> str:
-    return text.translate(_CONTROL).strip()
