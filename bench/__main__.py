@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import arrival, imports, lookup, metrics, publish, render, resolve, snapshot, threads
+from bench import arrival, imports, lookup, metrics, preview, publish, render, resolve, snapshot, threads
 from bench.effort import FULL, QUICK
 from bench.figures import table
 
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "resolve": resolve,
     "threads": threads,
     "render": render,
+    "preview": preview,
     "snapshot": snapshot,
     "lookup": lookup,
     "metrics": metrics,

@@ -18,7 +18,7 @@ from bench.releases import ENVIRONMENT, INTERACTION, configurations, prompt, reg
 from bench.timing import Pair, compare
 from controlplane.runtime import Request, Snapshot, canonical, compile_prompt, render, resolve, snapshot
 from controlplane.runtime.acceptance import compiled_prompt
-from controlplane.runtime.entries import interaction_key, prompt_key
+from controlplane.runtime.entries import Parameter, interaction_key, prompt_key
 
 PROMPT = (Path(__file__).parent / "prompt.jinja").read_text("utf-8")
 VALUES: dict[str, Any] = {
@@ -45,6 +45,9 @@ VALUES: dict[str, Any] = {
     "user_message": "I think I am the bottleneck, and I do not know which part of it to let go of first.",
 }
 _TYPES: dict[type, str] = {str: "text", dict: "object", list: "list"}
+DECLARED = tuple(
+    Parameter(name=name, type=_TYPES[type(value)], required=name != "phase") for name, value in VALUES.items()
+)
 _REQUEST = Request(INTERACTION, unit="user-000042")
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 _LIMIT = Limit(1.4)

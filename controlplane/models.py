@@ -10,7 +10,10 @@ from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
 from controlplane.releases import models as releases
 from controlplane.rollouts import models as rollouts
+from controlplane.samples import models as samples
+from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
+from controlplane.trying import models as trying
 
 __all__ = [
     "Base",
@@ -23,5 +26,8 @@ __all__ = [
     "registry",
     "releases",
     "rollouts",
+    "samples",
+    "snippets",
     "switches",
+    "trying",
 ]

@@ -13,7 +13,7 @@ from controlplane.accounts import passwords
 from controlplane.accounts.actor import Actor, Role
 from controlplane.db import make_engine
 from controlplane.local.postgres import temporary
-from controlplane.prompts import render_pool
+from controlplane.prompts import render_pool, rendering
 from controlplane.runtime.lookup import release, source, texts
 from controlplane.web.cli import load_first_data, migrate
 from tests.page import PageClient
@@ -41,7 +41,8 @@ def patient_lookups() -> Iterator[None]:
 def patient_checks() -> Iterator[None]:
     """A template that is saved or published, or is one of the first data, may take four seconds to try; here more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(render_pool, "PATIENT_WALL_SECONDS", 20.0)
+        for module in (render_pool, rendering):
+            patch.setattr(module, "PATIENT_WALL_SECONDS", 20.0)
         yield
 
 

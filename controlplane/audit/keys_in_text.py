@@ -60,12 +60,20 @@ class Found:
     start: int
     end: int
 
-    def words(self, *, multiline: bool) -> str:
-        """What to do about it."""
-        where = f"Line {self.line} holds" if multiline else "This holds"
+    @property
+    def words(self) -> str:
+        """What to do about it in a line that somebody typed."""
         return (
-            f"{where} what looks like {self.what}. What is saved stays for ever and is sent to every process: take it out,"
-            " and have it replaced where it is valid. If it is none, write “not a key” on the same line."
+            f"This holds what looks like {self.what}. What is saved stays for ever: take it out, and have the key replaced."
+            " If it is none, write “not a key” beside it."
+        )
+
+    @property
+    def words_in_a_template(self) -> str:
+        """What to do about it in a text whose line is named beside."""
+        return (
+            f"there is what looks like {self.what} here. A text stays for ever and is sent to every process: take it out,"
+            " and have the key replaced. If it is none, write {# not a key #} on the same line."
         )
 
 
@@ -74,10 +82,10 @@ def find_key(text: str) -> Found | None:
     return next(_found(text), None)
 
 
-def problem_of(text: str, *, multiline: bool = False) -> str | None:
-    """What is wrong with a text that somebody wants to save, or None."""
+def problem_of(text: str) -> str | None:
+    """What is wrong with a line that somebody wants to save, or None."""
     found = find_key(text)
-    return None if found is None else found.words(multiline=multiline)
+    return None if found is None else found.words
 
 
 def without_keys(text: str) -> str:

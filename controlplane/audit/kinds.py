@@ -57,6 +57,7 @@ _LISTED = (
     Kind("prompt.archived", "Template archived", tone=_LOUD),
     Kind("prompt.created", "Template created", Holds.TEXT),
     Kind("prompt.restored", "Template restored"),
+    Kind("prompt.tried", "Template tried with a model", changes=False),
     Kind("prompt.version_saved", "Template saved", Holds.TEXT),
     *(
         Kind(f"proposal.{verb}", f"Proposal {verb}", tone=_LOUD if verb in {"conflicted", "rejected"} else "neutral")
@@ -75,6 +76,14 @@ _LISTED = (
     Kind("rollout.lowered", "Rollout lowered", Holds.DOCUMENTS, _MOVES),
     Kind("rollout.raised", "Rollout raised", Holds.DOCUMENTS, _MOVES),
     Kind("rollout.started", "Rollout started", Holds.DOCUMENTS, _MOVES),
+    Kind("sample.added", "Sample set added"),
+    Kind("sample.changed", "Sample set changed"),
+    Kind("sample.made_default", "Sample set made the default"),
+    Kind("sample.removed", "Sample set removed", tone=_LOUD),
+    Kind("snippet.archived", "Snippet archived", tone=_LOUD),
+    Kind("snippet.created", "Snippet created", Holds.TEXT),
+    Kind("snippet.restored", "Snippet restored"),
+    Kind("snippet.version_saved", "Snippet saved", Holds.TEXT),
     Kind("store.pruned", "Store cleaned up"),
     Kind("switch.lifted", "Kill switch lifted"),
     Kind("switch.thrown", "Kill switch thrown", tone=_LOUD),

@@ -6,6 +6,7 @@ from typing import Any
 from flask import url_for
 
 from controlplane.audit.models import AuditEvent
+from controlplane.runtime.entries import ANY
 
 
 def object_url(event: AuditEvent, *, environment: str | None) -> str | None:
@@ -20,6 +21,16 @@ def link_to(object_kind: str, object_key: str, *, environment: str | None) -> st
     """The address of an object by its kind and key, as the audit names it; None when it has no page."""
     maker = _MAKERS.get(object_kind)
     return maker(object_key, environment) if maker else None
+
+
+def entry_url(key: str, environment: str) -> str | None:
+    """The address of what an entry of a release is about; None for what has no page: the environment's default."""
+    kind, _, rest = key.partition("/")
+    if kind != "configuration":
+        return link_to(kind, rest, environment=environment)
+    interaction, tier, tenant = rest.split("/")
+    path = f"{interaction}/{tier}" if tenant == ANY else rest
+    return None if interaction == ANY else link_to(kind, path, environment=environment)
 
 
 def release_url(event: AuditEvent) -> str | None:
@@ -53,6 +64,11 @@ def _rollout(key: str, environment: str | None) -> str | None:
     return _url("rollouts.show", environment=environment, number=int(key)) if key.isdigit() else None
 
 
+def _sample(key: str, _environment: str | None) -> str | None:
+    interaction, _, slug = key.partition("/")
+    return _url("samples.show", code=interaction, slug=slug)
+
+
 _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "configuration": _configuration,
     "release": _release,
@@ -62,6 +78,7 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "switch": lambda _key, environment: _url("switches.index", environment=environment),
     "prompt": lambda key, environment: _url("prompts.show", environment=environment, code=key),
     "interaction": lambda key, _: _url("registry.interaction", code=key),
+    "sample": _sample,
     "model": lambda key, _: _url("registry.model", code=key),
     "tier": lambda _key, _: _url("registry.tiers"),
     "environment": lambda _key, _: _url("registry.environments"),

@@ -132,7 +132,7 @@ def _text_change(event: AuditEvent) -> Sequence[textdiff.Row] | None:
     number = (event.after or {}).get("version")
     if event.action != "prompt.version_saved" or not isinstance(number, int):
         return None
-    old, new = (get_version(db_session(), event.object_key, each).body for each in (number - 1, number))
+    old, new = (get_version(db_session(), event.object_key, each).text for each in (number - 1, number))
     return textdiff.lines(old, new)
 
 

@@ -16,13 +16,14 @@ from controlplane.configurations.models import Configuration, ConfigurationVersi
 from controlplane.configurations.places import Place, tenant_problem
 from controlplane.db import Json
 from controlplane.prompts.documents import entry_document
+from controlplane.prompts.inspection import inspector
 from controlplane.prompts.models import Prompt, PromptVersion
 from controlplane.prompts.services import latest_version
 from controlplane.registry import documents as registry
 from controlplane.registry.models import Interaction, Tier
 from controlplane.registry.services import list_models
 from controlplane.runtime.entries import interaction_key, model_key, prompt_key, tier_key
-from controlplane.runtime.validate import validate
+from controlplane.runtime.validate import validate_raws, written
 
 _VARIANT: Final = re.compile(r"variants\[0\]\.?")
 
@@ -70,8 +71,9 @@ def value_problems(
     entries[key] = configuration_document(
         configuration, version, pinned_sha256=pinned.sha256 if pinned else _NO_TEXT
     )
-    bodies = {each.sha256: each.body for each in (newest, pinned) if each}
-    for problem in validate(entries, bodies):
+    bodies = {each.sha256: each.text for each in (newest, pinned) if each}
+    raws, unwritten = written(entries)
+    for problem in [*unwritten, *validate_raws(raws, bodies, inspect=inspector(bodies))]:
         field = _field_of(problem.field)
         # What is told above in the screen's own words is not told twice.
         if problem.key == key and not (field in _OF_THE_PROMPT and errors.keys() & _OF_THE_PROMPT):

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from controlplane.configurations import cost
 from controlplane.configurations.documents import settings_of
 from controlplane.configurations.models import ConfigurationVersion
 from controlplane.configurations.states import LiveVariant, Standing
@@ -18,6 +17,7 @@ from controlplane.configurations.wording import (
     summary_of,
 )
 from controlplane.db import Json
+from controlplane.registry import cost
 from controlplane.registry.models import Model
 
 Models = Mapping[str, Model]

@@ -17,6 +17,8 @@ from controlplane.registry.inputs import EnvironmentInput, InteractionInput, Mod
 from controlplane.registry.models import Environment
 from controlplane.releases import services as releases
 from controlplane.releases.saved import saved_entries
+from controlplane.runtime.parameters import only_required
+from controlplane.samples import services as samples
 
 ACTOR = Actor.system("first data", via="first data")
 REASON = "First data"
@@ -30,6 +32,7 @@ def is_empty(session: Session) -> bool:
 def load(session: Session) -> None:
     """Load the registry, the prompts and the configurations, and publish release 1 of each environment."""
     load_registry(session)
+    load_samples(session)
     load_prompts(session)
     load_configurations(session)
     for environment in read.read_environments():
@@ -46,6 +49,25 @@ def load_registry(session: Session) -> None:
         registry.create_model(session, ModelInput(**model), actor=ACTOR)
     for interaction in read.read_interactions():
         registry.create_interaction(session, InteractionInput.model_validate(interaction), actor=ACTOR)
+
+
+def load_samples(session: Session) -> None:
+    """What every template must pass with: only what is required; and a few as they come in practice.
+
+    The default of each interaction are its declared examples, which need no row.
+    """
+    for interaction in registry.list_interactions(session):
+        declared = samples.declared_parameters(session, interaction.code)
+        samples.create_sample(
+            session,
+            interaction.code,
+            name=samples.ONLY_REQUIRED,
+            values=only_required(declared),
+            must_pass=True,
+            actor=ACTOR,
+        )
+    for row in read.read_samples():
+        samples.create_sample(session, **row, actor=ACTOR)
 
 
 def load_prompts(session: Session) -> None:

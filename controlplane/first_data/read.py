@@ -6,7 +6,7 @@ Prices and temperatures are decimals, exactly as written.
 
 from decimal import Decimal
 from importlib import resources
-from typing import Final, TypedDict, TypeVar
+from typing import Final, NotRequired, TypedDict, TypeVar
 
 import msgspec
 
@@ -31,13 +31,15 @@ class EnvironmentRow(TypedDict):
 
 
 class ParameterRow(TypedDict):
-    """A value that the prompts of an interaction may use."""
+    """A value that the prompts of an interaction may use; what it holds inside is declared where templates name it."""
 
     name: str
     type: str
     required: bool
     description: str
     example: object
+    fields: NotRequired[list[dict[str, object]]]
+    items: NotRequired[dict[str, object]]
 
 
 class InteractionRow(TypedDict):
@@ -74,6 +76,19 @@ class ConfigurationRow(TypedDict):
     temperature: Decimal | None
     max_tokens: int | None
     fallbacks: list[str]
+
+
+class SampleRow(TypedDict):
+    """Values for the templates of an interaction, beside those that every interaction has."""
+
+    interaction: str
+    name: str
+    must_pass: bool
+    values: dict[str, object]
+
+
+class _SamplesFile(TypedDict):
+    samples: list[SampleRow]
 
 
 class _InteractionsFile(TypedDict):
@@ -113,6 +128,11 @@ def read_models() -> list[ModelRow]:
 def read_configurations() -> list[ConfigurationRow]:
     """Return what each interaction uses, by tier."""
     return _decode("configurations.json", _ConfigurationsFile)["configurations"]
+
+
+def read_samples() -> list[SampleRow]:
+    """Return the sample sets of some interactions, as realistic as can be invented."""
+    return _decode("samples.json", _SamplesFile)["samples"]
 
 
 def read_prompts() -> dict[str, str]:

@@ -12,10 +12,14 @@ def digest(body: str) -> str:
 
 
 def entry_document(prompt: Prompt, version: PromptVersion) -> dict[str, Any]:
-    """Return the document of the entry `prompt/<code>` when this version is live."""
-    return {
+    """Return the document of the entry `prompt/<code>` when this version is live.
+
+    Which snippets are in its text is for people who compare two releases; the runtime passes it over.
+    """
+    document = {
         "interaction": prompt.interaction,
         "version": version.number,
         "sha256": version.sha256,
-        "size": len(version.body.encode()),
+        "size": len(version.text.encode()),
     }
+    return document | {"snippets": version.snippets} if version.snippets else document

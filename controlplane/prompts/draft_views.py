@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
-from controlplane.prompts import editing, services, textdiff
+from controlplane.prompts import editing, new_drafts, services, textdiff
 from controlplane.prompts.edit_views import editor_page
-from controlplane.prompts.inputs import DraftInput
-from controlplane.prompts.models import PromptDraft
+from controlplane.prompts.inputs import LONGEST_BODY, DraftInput
+from controlplane.prompts.models import NewPromptDraft, PromptDraft
 from controlplane.prompts.routing import blueprint
 from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import Parsed, parse
@@ -81,6 +81,51 @@ def bring_draft_back(environment: str, code: str) -> ResponseReturnValue:
         return _without_draft(code)
     flash("Your draft is back.", "good")
     return redirect(url_for(".edit", code=code), 303)
+
+
+@blueprint.post("/<environment>/templates/new/<interaction>/draft")
+@requires(Role.EDITOR)
+def save_new_draft(environment: str, interaction: str) -> ResponseReturnValue:
+    """Keep what was typed of a template that is not there yet."""
+    _keep_new(interaction)
+    flash("Saved your draft. Only you see it.", "good")
+    return redirect(url_for(".new", interaction=interaction), 303)
+
+
+@blueprint.post("/_/<environment>/templates/new/<interaction>/draft")
+@requires(Role.EDITOR)
+def autosave_new(environment: str, interaction: str) -> ResponseReturnValue:
+    """Keep it, and say since when."""
+    kept = _keep_new(interaction)
+    return render_template("components/_draft_state.html", draft=kept, is_new=True), {"HX-Trigger": "saved"}
+
+
+@blueprint.post("/<environment>/templates/new/<interaction>/draft/discard")
+@requires(Role.EDITOR)
+def discard_new_draft(environment: str, interaction: str) -> ResponseReturnValue:
+    """Throw it away; the next page offers to have it back."""
+    new_drafts.discard_draft(db_session(), interaction, actor=current_actor())
+    flash(url_for(".bring_new_draft_back", interaction=interaction), "undo")
+    return redirect(url_for(".index"), 303)
+
+
+@blueprint.post("/<environment>/templates/new/<interaction>/draft/restore")
+@requires(Role.EDITOR)
+def bring_new_draft_back(environment: str, interaction: str) -> ResponseReturnValue:
+    """Undo discarding."""
+    if new_drafts.bring_draft_back(db_session(), interaction, actor=current_actor()):
+        flash("Your draft is back.", "good")
+    else:
+        flash(f"You have no draft for {interaction}.", "info")
+    return redirect(url_for(".new", interaction=interaction), 303)
+
+
+def _keep_new(interaction: str) -> NewPromptDraft:
+    services.declared_parameters(db_session(), interaction)  # no such interaction: not found
+    if len(request.form.get("body", "")) > LONGEST_BODY:
+        abort(413)
+    form = {name: request.form.getlist(name) for name in request.form}
+    return new_drafts.save_draft(db_session(), interaction, form=form, actor=current_actor())
 
 
 def _keep(code: str, given: DraftInput) -> PromptDraft | None:

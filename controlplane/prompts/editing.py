@@ -1,22 +1,27 @@
 """What the editor shows: the text, the values for the preview, where the work came from, and what it ran into."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from controlplane.drafts import Note
-from controlplane.prompts import services, textdiff, values
+from controlplane.prompts import services, textdiff
 from controlplane.prompts.merge import merged
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
-from controlplane.prompts.preview import Panel, panel
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.preview import Panel, Previewing, panel
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.textdiff import Row
-from controlplane.prompts.values import ValueField
+from controlplane.prompts.trying import Trial
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem
+from controlplane.samples import values
+from controlplane.samples.models import Sample
+from controlplane.samples.values import ValueField
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,35 +49,61 @@ class Editor:
     note: Note | None = None  # of the person's draft
     collision: Collision | None = None
     is_unsaved: bool = False  # whether the form holds what was sent and is saved nowhere
+    samples: Sequence[Sample] = ()
+    trial: Trial | None = None  # of the text with all of them, when that was asked for
 
     @property
     def fields(self) -> list[ValueField]:
         """The values' form."""
         return values.fields(self.declared)
 
+    @property
+    def sample_choices(self) -> list[tuple[str, str]]:
+        """The sample sets to choose from; those that must pass are marked."""
+        named = [(each.slug, each.name + (" (must pass)" if each.must_pass else "")) for each in self.samples]
+        return [("", "As typed below"), *named]
+
 
 def typed_values(form: Mapping[str, str]) -> dict[str, str]:
     """Return the values' part of what was sent."""
-    return {name: text for name, text in form.items() if name.startswith(values.PREFIX)}
+    return values.of_form(form)
 
 
-def safe_panel(body: str, typed: Mapping[str, str], declared: tuple[Parameter, ...]) -> Panel:
+def safe_panel(
+    pool: Previewing,
+    body: str,
+    typed: Mapping[str, str],
+    declared: tuple[Parameter, ...],
+    *,
+    samples: Sequence[Sample] = (),
+    spaces: bool = False,
+) -> Panel:
     """Return the preview; when the workers are busy the page comes all the same, and says so in its place."""
+    known = [sample.values for sample in samples]
     try:
-        return panel(shared(), body, typed, declared)
+        return panel(pool, body, typed, declared, samples=known, spaces=spaces)
     except RenderBusy as busy:
         return Panel(Preview(None, problem=Problem(str(busy))), {}, declared)
 
 
 def starting_values(
-    prompt: Prompt, body: str, draft: PromptDraft | None, declared: tuple[Parameter, ...]
+    prompt: Prompt, body: str, draft: PromptDraft | None, sample: Sample, declared: tuple[Parameter, ...]
 ) -> dict[str, Any]:
     """Return what the form holds when the editor is opened: the draft if there is one, else what is saved."""
-    start = {"body": body, "base_version": prompt.versions[0].number, **values.examples(declared)}
+    start = {"body": body, "base_version": prompt.versions[0].number}
     if draft is not None:
-        kept = {name: text for name, text in draft.parameters.items() if name in start}
-        start |= {"body": draft.body, "base_version": draft.base_version, **kept}
-    return start
+        return start | {"body": draft.body, "base_version": draft.base_version, **draft.parameters}
+    return start | sample_values(sample, declared)
+
+
+def sample_values(sample: Sample, declared: Sequence[Parameter]) -> dict[str, str]:
+    """Return the values' part of the form when it holds a sample set."""
+    return {"sample": sample.slug, **values.typed(declared, sample.values)}
+
+
+def without_values(form: Mapping[str, T]) -> dict[str, T]:
+    """Return the rest of the form."""
+    return {name: sent for name, sent in form.items() if not name.startswith(values.PREFIX)}
 
 
 def skeleton(declared: tuple[Parameter, ...]) -> str:

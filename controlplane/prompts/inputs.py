@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from controlplane.audit.keys_in_text import problem_of
+from controlplane.samples.inputs import LONGEST_NAME
 
 LONGEST_BODY = (
     200_000  # characters; the profile's 64 KiB are checked, with better words, where the text is rendered
@@ -56,3 +57,12 @@ class ReasonInput(BaseModel):
 
 class AsTyped(BaseModel):
     """A form that is only shown again, with its preview: nothing in it is checked."""
+
+
+class NewSampleInput(BaseModel):
+    """The name under which the editor's values are to be kept."""
+
+    sample_name: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME)
+    ]
+    sample_must_pass: bool = False

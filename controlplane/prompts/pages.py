@@ -103,7 +103,9 @@ class PromptPage:
     @property
     def change_summary(self) -> str:
         """How much differs from what is live."""
-        return str(textdiff.summary(self.changes))
+        told = str(textdiff.summary(self.changes))
+        same = self.live_version is not None and self.live_version.text == self.saved.text
+        return f"{told}, all in how it is written: the model is given the same" if same else told
 
     def marks(self, version: PromptVersion) -> list[tuple[str, str]]:
         """Tones and words for the chips beside a version: what it is at this moment."""
@@ -173,9 +175,14 @@ def prompt_page(session: Session, environment: str, code: str) -> PromptPage:
         live=live,
         live_version=live_version,
         live_elsewhere=sorted(everywhere.values(), key=lambda found: found.environment),
-        changes=textdiff.lines(live_version.body, saved.body) if live_version else [],
+        changes=changes_between(live_version, saved) if live_version else [],
         uses=usage.saved_uses(session, code),
     )
+
+
+def changes_between(old: PromptVersion, new: PromptVersion) -> list[Row]:
+    """Return what changes in what the model is given; where nothing does, in what was written."""
+    return textdiff.lines(old.text, new.text) or textdiff.lines(old.body, new.body)
 
 
 def interaction_codes(session: Session) -> Sequence[str]:

@@ -1,11 +1,16 @@
-"""The site's side of the render worker: a small pool, started when first needed, and answers in words.
+"""The site's side of the render workers: a small pool, started when first needed, and answers in words.
 
     from controlplane.prompts.render_pool import shared
 
-    shared().preview(source, values, declared)    -> Preview, whatever the template does
-    shared().check(source, declared)              -> Problem, or None when the template may be saved and published
+    shared().preview(source, values, declared)        -> Preview, whatever the template does
+    shared().examine(source, values, declared)        -> the Preview, and what is wrong with the text by looking at it
+    shared().render_all(source, declared, values)     -> a Preview for each set of values, whatever one of them does
+    shared().check(source, declared)                  -> Problem, or None when the template may be saved and published
+    shared().check_all(source, declared, values)      -> Problem or None for each set of values
+    shared().hold(texts)                              -> what is wrong with each by looking at it
+    shared().inspect(sources)                         -> the names that each text uses, and what is wrong with it
 
-Each web process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
+Each process has a pool of its own, made after the server has forked. A worker that breaks or hangs is replaced.
 """
 
 import atexit
@@ -15,28 +20,36 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
+from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
+    HEAD,
     JOB_BYTES,
     PATIENT_WALL_SECONDS,
     READY,
-    WALL,
+    UNIT,
     WALL_SECONDS,
-    Job,
+    Held,
+    Holding,
+    Inspection,
     Outcome,
+    Rendering,
     receive,
     send,
 )
 from controlplane.runtime.entries import Parameter
+from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Preview, Problem
+from controlplane.runtime.validate import Body
 
 WORKERS = 2
 QUEUE = 16
@@ -46,6 +59,10 @@ PREVIEW_PATIENCE = 0.4
 CHECK_PATIENCE = 8.0
 _GRACE = 0.3
 _START_SECONDS = 15.0
+_MOST_OF_A_UNIT = 1 + UNIT.size
+_PREVIEW: Final = msgspec.json.Decoder(Preview)
+_VERDICTS: Final = msgspec.json.Decoder(list[Verdict])
+_BODY: Final = msgspec.json.Decoder(Body)
 
 _ENDINGS = {
     Outcome.TOO_SLOW: "This template took longer than 1 second. Shorten its loops, or give it less to go through.",
@@ -54,6 +71,13 @@ _ENDINGS = {
     Outcome.DIED: "This template brought its worker down. Undo the last change, or make it simpler.",
     Outcome.NOT_STARTED: "The worker that renders templates could not be started. Whoever runs this site finds why in its log.",
 }
+
+
+_AMONG_OTHERS = {
+    Outcome.TOO_SLOW: "There was no time left for this: one template and all that it is tried with may take 1 second together.",
+    Outcome.TOO_LONG: "There was no room left for this text: all texts of one template together are too long to show. Look at it alone.",
+}
+_NOT_JSON = "the text or a value holds something that cannot be written as UTF-8 JSON"
 
 
 class RenderBusy(ControlPlaneError):  # noqa: N818 - the name reads as what is raised
@@ -90,12 +114,12 @@ class _Worker:
             self.kill()
             raise _Broken
 
-    def ask(self, payload: bytes, wall: float) -> bytes:
-        """Have one job done that may take `wall` seconds."""
+    def ask(self, payload: bytes, units: int, wall: float) -> bytes:
+        """Have one job done that has so many units and may take `wall` seconds."""
         self._channel.settimeout(wall + _GRACE)
         try:
-            send(self._channel, WALL.pack(wall) + payload)
-            answer = receive(self._channel, ANSWER_BYTES + 1)
+            send(self._channel, HEAD.pack(wall, units) + payload)
+            answer = receive(self._channel, ANSWER_BYTES + units * _MOST_OF_A_UNIT)
         except OSError as error:  # a timeout is one too
             raise _Broken from error
         if not answer:
@@ -108,7 +132,7 @@ class _Worker:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End it; its child notices and ends too."""
+        """End it; its child ends with it."""
         self._channel.close()
         self._process.kill()
         self._process.wait()
@@ -119,16 +143,23 @@ class _Worker:
         self._process.returncode = 0  # else its collection would warn about a child that is not ours
 
 
+class Examined(NamedTuple):
+    """A preview for each set of values, and what was found in the text by looking at it."""
+
+    previews: list[Preview]
+    verdicts: list[Verdict]
+
+
 class RenderPool:
-    """At most `workers` jobs at once and `queue` waiting; anyone beyond that is told to come back."""
+    """At most `workers` jobs at once, and `queue` previews and as many checks waiting; anyone beyond is told to come back."""
 
     def __init__(self, *, workers: int = WORKERS, queue: int = QUEUE) -> None:
         self._most_workers = workers
         self._most_waiting = queue
         self._change = threading.Condition()
-        self._idle: list[_Worker] = []
+        self._idle: deque[_Worker] = deque()
         self._busy = 0
-        self._waiting = 0
+        self._waiting = {True: 0, False: 0}  # saves and publishes; previews
         self._is_warm = False
         self._is_closed = False
         self._process_id = os.getpid()
@@ -142,26 +173,115 @@ class RenderPool:
         patience: float = PREVIEW_PATIENCE,
     ) -> Preview:
         """Render `source` as the runtime would and say all that is wrong; raises only `RenderBusy`."""
-        found = self._render(source, declared, [dict(values)], patience, WALL_SECONDS)
+        found = self.render_all(source, declared, [values], patience=patience)
         return Preview(None, problem=found) if isinstance(found, Problem) else found[0]
 
+    def examine(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = PREVIEW_PATIENCE,
+    ) -> Examined:
+        """Render `source` as `preview` does, and hold it against the declaration; raises only `RenderBusy`.
+
+        `samples` are further sets of values that the interaction is known by: inner fields are learnt from them.
+        """
+        found = self._examined(source, declared, [values], patience, WALL_SECONDS, samples=samples)
+        return Examined([Preview(None, problem=found)], []) if isinstance(found, Problem) else found
+
+    def render_all(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        *,
+        patience: float = PREVIEW_PATIENCE,
+        wall: float = WALL_SECONDS,
+    ) -> list[Preview] | Problem:
+        """Render `source` once with each set of values, in one job; raises only `RenderBusy`.
+
+        There is a preview for each set, in their order, and a set that fails, is ended or does not fit into the answer
+        (4 MiB for all texts together) hides no other: its preview has a `problem` that says so. All sets together may take
+        one second. A `Problem` instead of a list says that nothing could be tried at all.
+        """
+        return self._tried(source, declared, value_sets, patience, wall, texts=True)
+
     def check(
-        self, source: str, declared: Sequence[Parameter], *, patience: float = CHECK_PATIENCE
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        *,
+        samples: Sequence[Mapping[str, Any]] = (),
+        patience: float = CHECK_PATIENCE,
     ) -> Problem | None:
         """Say why this text may not be saved or published, or None.
 
-        It is rendered with every declared example, and once more with only the required ones: a prompt that fails when
-        an optional parameter is left out fails in production, at the first caller who leaves it out.
+        It is held against the declaration, rendered with every declared example, and once more with only what is
+        required: a prompt that fails when something optional is left out fails in production, at the first caller
+        who leaves it out.
         """
         everything = {parameter.name: parameter.example for parameter in declared}
-        required = {parameter.name: parameter.example for parameter in declared if parameter.required}
+        required = only_required(declared)
         chances = [everything, required] if required != everything else [everything]
-        found = self._render(source, declared, chances, patience, PATIENT_WALL_SECONDS)
+        found = self._examined(
+            source, declared, chances, patience, PATIENT_WALL_SECONDS, texts=False, samples=samples
+        )
         if isinstance(found, Problem):
             return found
-        with_all, *others = (preview.problem for preview in found)
+        with_all, *others = (preview.problem for preview in found.previews)
         without_optional = next(filter(None, others), None)
+        refused = next((each for each in found.verdicts if each.is_error), None)
+        if refused is not None:
+            return Problem(refused.message, refused.line, refused.column)
         return with_all or (without_optional and _without_optional(without_optional))
+
+    def check_all(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        *,
+        patience: float = CHECK_PATIENCE,
+    ) -> list[Problem | None] | Problem:
+        """Say for each set of values why `source` cannot be rendered with it, or None; as `render_all`, without the texts."""
+        found = self._tried(source, declared, value_sets, patience, PATIENT_WALL_SECONDS, texts=False)
+        return found if isinstance(found, Problem) else [preview.problem for preview in found]
+
+    def inspect(
+        self, sources: Sequence[str], *, patience: float = CHECK_PATIENCE
+    ) -> list[Body | Problem] | Problem:
+        """Return for each text the names it uses and what is wrong with it, or the `Problem` that it was too much to look at.
+
+        All of them together may take one second of a processor, so hand over some dozens at a time.
+        """
+        try:
+            payload = msgspec.json.encode(Inspection(tuple(sources)))
+        except UnicodeEncodeError:
+            return Problem(_NOT_JSON)
+        answers = self._done(payload, len(sources), patience, PATIENT_WALL_SECONDS)
+        if isinstance(answers, Problem):
+            return answers
+        return [_read(answer, _BODY, alone=len(answers) == 1) for answer in answers]
+
+    def hold(
+        self, texts: Sequence[Held], *, patience: float = PREVIEW_PATIENCE
+    ) -> list[list[Verdict] | None]:
+        """Hold texts against their declarations; None of one for which there was no time. Raises only `RenderBusy`.
+
+        All of them together may take one second of a processor, so hand over some dozens at a time.
+        """
+        try:
+            payload = msgspec.json.encode(Holding(tuple(texts)))
+        except (UnicodeEncodeError, ValueError, RecursionError):
+            return [None] * len(texts)
+        answers = self._done(payload, len(texts), patience, PATIENT_WALL_SECONDS) if texts else []
+        if isinstance(answers, Problem):
+            return [None] * len(texts)
+        found = [_read(answer, _VERDICTS, alone=False) for answer in answers]
+        return [None if isinstance(each, Problem) else each for each in found]
 
     def warm_up(self) -> None:
         """Start the workers in the background, once for each process, so that the first preview need not wait for one."""
@@ -197,77 +317,121 @@ class RenderPool:
                 return
         worker.kill()
 
-    def _render(
+    def _tried(
         self,
         source: str,
         declared: Sequence[Parameter],
-        values: list[dict[str, Any]],
+        value_sets: Sequence[Mapping[str, Any]],
         patience: float,
         wall: float,
+        *,
+        texts: bool,
     ) -> list[Preview] | Problem:
+        found = self._examined(source, declared, value_sets, patience, wall, texts=texts)
+        return found if isinstance(found, Problem) else found.previews
+
+    def _examined(
+        self,
+        source: str,
+        declared: Sequence[Parameter],
+        value_sets: Sequence[Mapping[str, Any]],
+        patience: float,
+        wall: float,
+        *,
+        texts: bool = True,
+        samples: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Examined | Problem:
+        written, refused = _written(value_sets)
+        known = None if samples is None else tuple(_written(samples)[0].values())
         try:
-            payload = msgspec.json.encode(Job(source, tuple(declared), tuple(values)))
+            job = Rendering(source, tuple(declared), tuple(written.values()), texts, known)
+            payload = msgspec.json.encode(job)
         except (UnicodeEncodeError, ValueError, RecursionError):
-            return Problem("the text or a value holds something that cannot be written as UTF-8 JSON")
+            return Problem(_NOT_JSON)
+        units = len(written) + (known is not None)
+        answers = self._done(payload, units, patience, wall) if units else []
+        if isinstance(answers, Problem):
+            return answers
+        # Where there was no time to look at the text, what its renders ran into is all there is to say.
+        verdicts = _read(answers.pop(), _VERDICTS, alone=False) if known is not None else []
+        found = dict(refused)
+        for index, answer in zip(written, answers, strict=True):
+            found[index] = _read(answer, _PREVIEW, alone=len(written) == 1)
+        ordered = [found[index] for index in range(len(value_sets))]
+        previews = [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
+        return Examined(previews, [] if isinstance(verdicts, Problem) else verdicts)
+
+    def _done(self, payload: bytes, units: int, patience: float, wall: float) -> list[bytes] | Problem:
+        """Return the answer of each unit of a job; raises `RenderBusy`."""
         if len(payload) > JOB_BYTES:
             return Problem("the template and its values are too large")
-        with self._turn(patience):
-            return _read(self._ask(payload, wall))
+        with self._turn(patience, is_check=wall > WALL_SECONDS):
+            answer = self._ask(payload, units, wall)
+        if isinstance(answer, Outcome):
+            return Problem(_ENDINGS[answer])
+        return _cut(answer, units) or Problem(_ENDINGS[Outcome.DIED])
 
-    def _ask(self, payload: bytes, wall: float) -> bytes:
+    def _ask(self, payload: bytes, units: int, wall: float) -> bytes | Outcome:
         """Have a worker do it; one that fails is ended, and the next job starts another."""
         worker = self._idle_worker()
         try:
             worker = worker or _Worker()
-            answer = worker.ask(payload, wall)
+            answer = worker.ask(payload, units, wall)
         except (_Broken, OSError):
-            answer = Outcome.DIED.value if worker else Outcome.NOT_STARTED.value
-            if worker:
-                worker.kill()
-        else:
-            self._put_back(worker)
+            if worker is None:
+                return Outcome.NOT_STARTED
+            worker.kill()
+            return Outcome.DIED
+        self._put_back(worker)
         return answer
 
     def _idle_worker(self) -> _Worker | None:
         with self._change:
             while self._idle:
-                worker = self._idle.pop()
+                worker = self._idle.popleft()  # the one that has rested longest: its next child is ready
                 if worker.alive:
                     return worker
                 worker.kill()
         return None
 
     @contextlib.contextmanager
-    def _turn(self, patience: float) -> Iterator[None]:
-        """Wait for one of the places; raises `RenderBusy` when too many wait already or none comes free in time."""
+    def _turn(self, patience: float, *, is_check: bool = False) -> Iterator[None]:
+        """Wait for one of the places; raises `RenderBusy` when too many wait already or none comes free in time.
+
+        Previews let saves and publishes go first: however many people type, and whatever they type, one can publish.
+        """
         with self._change:
             self._start_anew_after_a_fork()
-            if self._busy >= self._most_workers:
-                self._wait(patience)
+            if not self._has_place(is_check):
+                self._wait(patience, is_check)
             self._busy += 1
         try:
             yield
         finally:
             with self._change:
                 self._busy -= 1
-                self._change.notify()
+                self._change.notify_all()
 
-    def _wait(self, patience: float) -> None:
-        if self._waiting >= self._most_waiting:
+    def _has_place(self, is_check: bool) -> bool:  # noqa: FBT001 - private, and named at each call
+        return self._busy < self._most_workers and (is_check or not self._waiting[True])
+
+    def _wait(self, patience: float, is_check: bool) -> None:  # noqa: FBT001 - as above
+        if self._waiting[is_check] >= self._most_waiting:
             raise RenderBusy
-        self._waiting += 1
+        self._waiting[is_check] += 1
         try:
-            if not self._change.wait_for(lambda: self._busy < self._most_workers, timeout=patience):
+            if not self._change.wait_for(lambda: self._has_place(is_check), timeout=patience):
                 raise RenderBusy
         finally:
-            self._waiting -= 1
+            self._waiting[is_check] -= 1
 
     def _start_anew_after_a_fork(self) -> None:
         if self._process_id != os.getpid():
             self._process_id = os.getpid()
             for worker in self._idle:
                 worker.forget()
-            self._idle, self._busy, self._waiting, self._is_warm = [], 0, 0, False
+            self._idle, self._busy, self._is_warm = deque(), 0, False
+            self._waiting = {True: 0, False: 0}
 
 
 _shared = RenderPool()
@@ -279,15 +443,46 @@ def shared() -> RenderPool:
     return _shared
 
 
-def _read(answer: bytes) -> list[Preview] | Problem:
-    """Understand a worker's answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
+def _written(
+    value_sets: Sequence[Mapping[str, Any]],
+) -> tuple[dict[int, dict[str, Any]], dict[int, Preview | Problem]]:
+    """Return the sets of values that can be handed over, by their place, and why the others cannot."""
+    written: dict[int, dict[str, Any]] = {}
+    refused: dict[int, Preview | Problem] = {}
+    left = JOB_BYTES // 2
+    for index, values in enumerate(value_sets):
+        try:
+            size = len(msgspec.json.encode(values))
+        except (UnicodeEncodeError, ValueError, RecursionError, TypeError):
+            refused[index] = Problem(_NOT_JSON)
+            continue
+        if size > left:
+            refused[index] = Problem("these values are too large, or too large together with the others")
+            continue
+        left -= size
+        written[index] = dict(values)
+    return written, refused
+
+
+def _cut(answer: bytes, units: int) -> list[bytes] | None:
+    """Return the units' answers out of a worker's; None when it is not made of so many."""
+    found, start = [], 0
+    while start + UNIT.size <= len(answer):
+        end = start + UNIT.size + UNIT.unpack_from(answer, start)[0]
+        found.append(answer[start + UNIT.size : end])
+        start = end
+    return found if len(found) == units and start == len(answer) else None
+
+
+def _read(answer: bytes, decoder: msgspec.json.Decoder[Any], *, alone: bool) -> Any:
+    """Understand one answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
     try:
         outcome = Outcome(answer[:1])
         if outcome is Outcome.ANSWERED:
-            return msgspec.json.decode(answer[1:], type=list[Preview])
+            return decoder.decode(answer[1:])
     except ValueError:  # msgspec's ValidationError is one
         outcome = Outcome.DIED
-    return Problem(_ENDINGS[outcome])
+    return Problem(_ENDINGS[outcome] if alone else _AMONG_OTHERS.get(outcome, _ENDINGS[outcome]))
 
 
 def _without_optional(problem: Problem) -> Problem:

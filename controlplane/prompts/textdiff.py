@@ -56,6 +56,13 @@ class Row:
         return "".join(part.text for part in self.parts)
 
 
+class Pair(NamedTuple):
+    """What stands on one line of a text shown beside another: the old, the new, or both."""
+
+    left: Row | None
+    right: Row | None
+
+
 @dataclass(frozen=True)
 class Summary:
     """How many lines came and went."""
@@ -103,6 +110,33 @@ def summary(rows: Sequence[Row]) -> Summary:
         added=kinds.count("ins") + sum(row.hidden_ins for row in rows),
         removed=kinds.count("del") + sum(row.hidden_del for row in rows),
     )
+
+
+def side_by_side(rows: Sequence[Row]) -> list[Pair]:
+    """Return the rows of a difference as pairs: what went beside what came, line by line."""
+    pairs: list[Pair] = []
+    gone: list[Row] = []
+    come: list[Row] = []
+    for row in rows:
+        if row.kind == "del" and come:
+            pairs += _paired(gone, come)
+            gone, come = [], []
+        if row.kind == "del":
+            gone.append(row)
+        elif row.kind == "ins":
+            come.append(row)
+        else:
+            pairs += [*_paired(gone, come), Pair(row, row)]
+            gone, come = [], []
+    return [*pairs, *_paired(gone, come)]
+
+
+def _paired(gone: Sequence[Row], come: Sequence[Row]) -> Iterator[Pair]:
+    for index in range(max(len(gone), len(come))):
+        yield Pair(
+            gone[index] if index < len(gone) else None,
+            come[index] if index < len(come) else None,
+        )
 
 
 def _split(text: str) -> list[str]:

@@ -82,6 +82,20 @@ def counts(session: Session) -> Counter[str]:
     return Counter(session.scalars(select(latest.c.prompt_code)))
 
 
+def following(session: Session) -> dict[str, list[Use]]:
+    """Return, for each prompt, the configurations whose latest version takes its live version, whichever that is."""
+    latest = _latest_versions().subquery()
+    rows = session.execute(
+        select(latest.c.prompt_code, latest.c.interaction, latest.c.tier, latest.c.tenant, latest.c.model)
+        .where(latest.c.prompt_version.is_(None))
+        .order_by(latest.c.interaction, latest.c.tier, latest.c.tenant)
+    )
+    found: dict[str, list[Use]] = {}
+    for code, interaction, tier, tenant, model in rows:
+        found.setdefault(code, []).append(Use(interaction, tier, tenant, model=model))
+    return found
+
+
 def live_uses(session: Session, code: str) -> list[Use]:
     """Return the live configurations of every environment that take this prompt."""
     rows = session.execute(

@@ -8,11 +8,21 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Refused
-from controlplane.prompts import draft_views, edit_views, pages, services, textdiff, usage
+from controlplane.prompts import (
+    draft_views,
+    edit_views,
+    pages,
+    sample_views,
+    services,
+    standing,
+    textdiff,
+    usage,
+)
+from controlplane.prompts.contract import summary
 from controlplane.prompts.inputs import ReasonInput
 from controlplane.prompts.models import Prompt
 from controlplane.prompts.pages import Filters, State
-from controlplane.prompts.render_pool import RenderBusy
+from controlplane.prompts.render_pool import RenderBusy, shared
 from controlplane.prompts.routing import blueprint, retry_after
 from controlplane.prompts.usage import Use
 from controlplane.runtime.entries import DEFAULT_TIER
@@ -21,7 +31,7 @@ from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session
 
 # The other modules with pages of this blueprint: imported, they are part of it.
-__all__ = ["blueprint", "draft_views", "edit_views"]
+__all__ = ["blueprint", "draft_views", "edit_views", "sample_views"]
 
 Form = Parsed[Any]
 
@@ -40,10 +50,13 @@ def index(environment: str) -> str:
         page=max(1, asked.get("page", 1, type=int)),
     )
     drafts = services.draft_codes(session, actor=current_actor())
+    found = pages.prompt_list(session, environment, filters, drafts_of=drafts)
+    wrong = standing.verdicts_of(session, shared(), [row.code for row in found.rows])
     return render_template(
         "prompts/index.html",
         form=fill({"q": filters.text, "interaction": filters.interaction, "status": filters.status}),
-        found=pages.prompt_list(session, environment, filters, drafts_of=drafts),
+        found=found,
+        wrong={code: summary(verdicts) for code, verdicts in wrong.items()},
         is_filtered=filters != Filters(page=filters.page),
         interactions=[(code, code) for code in pages.interaction_codes(session)],
         states=[(state.code, state.label) for state in State],
@@ -63,10 +76,12 @@ def show(environment: str, code: str) -> str:
         found=found,
         note=Note(draft, found.saved, is_open=False) if draft else None,
         declared=declared,
+        wrong=standing.verdicts_of(session, shared(), [code]).get(code, []),
         editors=people_with(Role.EDITOR),
         use_urls=[_configuration_url(use) for use in found.uses],
         urls={
             "unpublished": _url("releases.unpublished"),
+            "rendered": _url("rendered.template", code=code),
             "interaction": _url("registry.interaction", code=found.prompt.interaction),
             "changes": _url("audit.index", object_kind="prompt", object_key=code),
         },
@@ -87,8 +102,8 @@ def version(environment: str, code: str, number: int) -> str:
         found=found,
         this=this,
         before=before,
-        changes=textdiff.lines(before.body, this.body) if before else [],
-        against_live=textdiff.lines(live.body, this.body) if live else [],
+        changes=pages.changes_between(before, this) if before else [],
+        against_live=pages.changes_between(live, this) if live else [],
     )
 
 
@@ -102,7 +117,7 @@ def compare(environment: str, code: str) -> str:
     to = request.args.get("to", newest, type=int)
     old = services.get_version(session, code, request.args.get("from", max(1, to - 1), type=int))
     new = services.get_version(session, code, to)
-    changes = textdiff.lines(old.body, new.body)
+    changes = pages.changes_between(old, new)
     return render_template(
         "prompts/compare.html",
         found=found,

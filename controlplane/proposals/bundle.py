@@ -6,7 +6,7 @@ publishing, and nothing of it is kept beyond a day unless it becomes part of a p
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy import delete, select
@@ -17,11 +17,13 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.identifiers import new_identifier
 from controlplane.db import now
 from controlplane.errors import NotFound, Refused
+from controlplane.prompts.inspection import inspector
 from controlplane.prompts.models import PromptVersion
 from controlplane.proposals.models import UploadedBundle
-from controlplane.proposals.sources import Offer, from_documents
+from controlplane.proposals.sources import Offer, Offered, from_documents
 from controlplane.releases import words
 from controlplane.releases.compose import Document
+from controlplane.releases.content import by_entry
 from controlplane.releases.models import ImportedText
 from controlplane.releases.saved import body_hashes
 from controlplane.runtime.acceptance import check_bytes, check_pointer
@@ -44,6 +46,8 @@ class Bundle:
     pointer: Pointer
     documents: Mapping[str, Document]
     texts: Mapping[str, str]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why a text can be no template here, by hash: it was written under other rules, or by a stranger."""
 
     @property
     def source(self) -> str:
@@ -52,7 +56,10 @@ class Bundle:
 
 
 def read(data: bytes) -> Bundle:
-    """Return what a file holds; raises `Refused` with what is wrong with it, beside the field "bundle"."""
+    """Return what a file holds; raises `Refused` with what is wrong with it, beside the field "bundle".
+
+    A text that can be no template here spoils nothing but the entries that need it. May raise `RenderBusy`.
+    """
     if len(data) > MOST_BYTES:
         raise _refused(f"This file has {len(data):,} bytes; {MOST_BYTES:,} are the most.")
     copy = _copy_in(data)
@@ -70,10 +77,14 @@ def read(data: bytes) -> Bundle:
         raise _refused(f"This bundle is damaged or of another version: {problem}.") from None
     if _holds_zero([pointer.published_at, documents]):
         raise _refused("This bundle has a zero byte in it, which cannot be kept here.")
-    problems = validate_raws(snapshot.raws, texts)
-    if problems:
-        raise _refused(_told(problems))
-    return Bundle(pointer, documents, texts)
+    inspect = inspector(texts)
+    seen = {sha256: inspect(sha256, body).problem for sha256, body in texts.items()}
+    refused = {sha256: why for sha256, why in seen.items() if why is not None}
+    problems = validate_raws(snapshot.raws, texts, inspect=inspect)
+    others = [each for each in problems if each.key.removeprefix("body/") not in refused]
+    if others:
+        raise _refused(_told(by_entry(others, snapshot.raws)))
+    return Bundle(pointer, documents, texts, refused)
 
 
 def keep(session: Session, data: bytes, *, actor: Actor) -> UploadedBundle:
@@ -99,14 +110,17 @@ def uploaded(session: Session, identifier: str, *, actor: Actor) -> Bundle:
 
 
 def from_bundle(session: Session, environment: str, bundle: Bundle) -> Offer:
-    """Offer the entries of a bundle that differ from what is live; of the same file twice, nothing is left the second time."""
+    """Offer the entries of a bundle that differ from what is live; of the same file twice, nothing is left the second time.
+
+    An entry whose text can be no template here is not ticked and says why.
+    """
     offer = from_documents(session, environment, bundle.source, bundle.documents, bundle.texts)
     notes = _other_texts(session, bundle)
     entries = [
         each.noted(notes[each.key]) if each.key in notes and each.after is not None else each
         for each in offer.entries
     ]
-    return offer.of(entries)
+    return offer.of(_without_refused(each, bundle.refused) for each in entries)
 
 
 def keep_texts(session: Session, texts: Mapping[str, str], proposed: Mapping[str, Document | None]) -> None:
@@ -116,6 +130,17 @@ def keep_texts(session: Session, texts: Mapping[str, str], proposed: Mapping[str
     if named:
         rows = [{"sha256": each, "body": texts[each], "imported_at": now()} for each in sorted(named)]
         session.execute(insert(ImportedText).on_conflict_do_nothing(), rows)
+
+
+def _without_refused(offered: Offered, refused: Mapping[str, str]) -> Offered:
+    """Return an entry unticked, with the reason, when a text that it needs is refused."""
+    named = body_hashes({offered.key: offered.after}) if offered.after is not None and refused else ()
+    reasons = [refused[sha256] for sha256 in named if sha256 in refused]
+    for reason in reasons:
+        offered = offered.noted(
+            f"Cannot go live: its text can be no template here. {reason[0].upper()}{reason[1:]}."
+        )
+    return replace(offered, ticked=False) if reasons else offered
 
 
 def _copy_in(data: bytes) -> Copy | None:

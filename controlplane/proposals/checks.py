@@ -1,29 +1,26 @@
 """What is looked at before a proposal goes live, each with words and numbers: what is fine, what to weigh, what is wrong."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-from controlplane.configurations import cost
-from controlplane.prompts.preview import CHARACTERS_PER_TOKEN
-from controlplane.prompts.render_pool import RenderBusy, RenderPool
-from controlplane.proposals import samples, wording
-from controlplane.proposals.composed import Composed, Side, variants_of
-from controlplane.releases import cards, words
-from controlplane.releases.compose import Document
-from controlplane.releases.diff import EntryChange
-from controlplane.runtime import bucketing
+from controlplane.prompts.render_pool import RenderBusy
+from controlplane.proposals import wording
+from controlplane.registry import cost
+from controlplane.releases import cards, figures, words
+from controlplane.releases.composed import Composed
+from controlplane.releases.figures import Figures
+from controlplane.releases.trials import Renders, changing_texts
 from controlplane.runtime.lookup.cards import MAX_CARD_BYTES
 from controlplane.runtime.validate import PUBLISH
 
 OK: Final = "ok"
 WARNING: Final = "warning"
 PROBLEM: Final = "problem"
-# From here on more expensive calls are worth a thought, and a text comes near what a model can take.
+# From here on more expensive calls are worth a thought.
 _MUCH_DEARER: Final = Decimal("1.2")
-_NEARLY_FULL: Final = Decimal("0.8")
 _MOST_DETAILS: Final = 20
 
 
@@ -49,13 +46,15 @@ class Check:
         return {OK: "circle-check", WARNING: "triangle-alert", PROBLEM: "octagon-x"}[self.state]
 
 
-def content_checks(composed: Composed, pool: RenderPool) -> list[Check]:
-    """Return what depends on the content and on what is live only; raises `RenderBusy`."""
+def content_checks(composed: Composed, renders: Renders) -> list[Check]:
+    """Return what depends on the content, on the samples and on what is live only; raises `RenderBusy`."""
+    found = figures.figures(composed, renders)
     return [
         valid(composed),
-        samples_render(composed, pool),
-        cost_change(composed),
-        context_window(composed),
+        samples_render(composed, renders),
+        contract_kept(composed, renders),
+        cost_change(found),
+        context_window(found),
         limits(composed),
     ]
 
@@ -84,48 +83,82 @@ def valid(composed: Composed) -> Check:
     )
 
 
-def samples_render(composed: Composed, pool: RenderPool) -> Check:
-    """Whether each text renders with its interaction's declared examples, and without the optional ones."""
+def samples_render(composed: Composed, renders: Renders) -> Check:
+    """Whether each text that changes renders with the samples of its interaction; those it must render with decide."""
     title = "Samples render"
-    found = samples.samples_of(composed)
+    found = changing_texts(composed)
     if not found:
-        return Check("samples", title, OK, "no texts", "No template and no configuration is among it.")
-    some = found[: samples.MOST_RENDERED]
-    told = [(sample.name, samples.problem_of(pool, sample)) for sample in some]
-    wrong = [f"{name}: {problem}" for name, problem in told if problem]
-    good = f"{len(some) - len(wrong)} of {len(some)} samples"
-    if wrong:
-        return Check(
-            "samples", title, PROBLEM, good, f"{good} render with the declared examples.", _some(wrong)
-        )
-    if len(found) > len(some):
-        said = f"{good} render; the other {len(found) - len(some)} were not tried here."
+        return Check("samples", title, OK, "no texts", "No text that a model gets is changed by it.")
+    must: list[str] = []
+    may: list[str] = []
+    tried = passed = untried = 0
+    for text in found:
+        inputs = renders.inputs(text.interaction, text.declared, before=text.declared_before)
+        outcomes = renders.of(text.after, text.declared, inputs)
+        untried += len(inputs) - len(outcomes or ())
+        for outcome in outcomes or ():
+            tried += 1
+            passed += outcome.problem is None
+            if outcome.problem is not None:
+                told = f"{text.name}, “{outcome.input.name}”: {outcome.told}"
+                (must if outcome.input.required else may).append(told)
+    texts = wording.counted(len(found), "text")
+    good = f"{passed} of {tried} renders"
+    some = _some([*must, *may])
+    if must:
+        said = f"Publishing is refused: {wording.counted(len(must), 'render')} of {texts} {'fails' if len(must) == 1 else 'fail'} where none may."
+        return Check("samples", title, PROBLEM, good, said, some)
+    if may:
+        said = f"{good} of {texts} work; those that fail are of samples that need not pass."
+        return Check("samples", title, WARNING, good, said, some)
+    if untried:
+        said = f"{good} of {texts} work; {untried:,} more were not tried here. Publishing tries all that must pass."
         return Check("samples", title, WARNING, good, said)
-    said = f"{good} render with the declared examples, with and without the optional ones."
-    return Check("samples", title, OK, good, said)
+    return Check("samples", title, OK, good, f"{good} of {texts} work.")
 
 
-def cost_change(composed: Composed) -> Check:
+def contract_kept(composed: Composed, renders: Renders) -> Check:
+    """Whether each text that changes fits the parameters it would go live with, by looking at it."""
+    title = "Fits its parameters"
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for text, verdicts in renders.verdicts(changing_texts(composed)):
+        for each in verdicts:
+            where = f"line {each.line}, column {each.column}: " if each.line and each.column else ""
+            told[each.is_error].append(f"{text.name}: {where}{each.message}")
+    errors, warnings = told[True], told[False]
+    if not errors and not warnings:
+        return Check(
+            "contract", title, OK, "fits", "What texts use is declared, and what is optional is guarded."
+        )
+    count = ", ".join(
+        wording.counted(len(each), word) for each, word in ((errors, "error"), (warnings, "warning")) if each
+    )
+    said = (
+        "A text does not fit what its interaction would declare."
+        if errors
+        else "Worth a look before it goes live."
+    )
+    return Check("contract", title, PROBLEM if errors else WARNING, count, said, _some([*errors, *warnings]))
+
+
+def cost_change(found: Sequence[Figures]) -> Check:
     """What a thousand calls cost before and after, by share of each variant."""
     title = "Cost"
     told, dearer, unknown, largest = [], False, 0, ""
     most = Decimal(0)
-    for change in _configurations(composed):
-        before = _cost(composed.before, change.before)
-        after = _cost(composed.after, change.after)
-        if after is None or before is None:
-            unknown += after is None
-            if after is not None:
-                told.append(f"{words.entry_name(change.key)}: new, ${after:.2f}")
+    for each in found:
+        if each.after is None or each.before is None:
+            unknown += each.after is None and not each.is_gone
+            if each.after is not None:
+                told.append(f"{each.name}: new, {each.after_words}")
             continue
-        moved = cost.change_in_words(before, after)
-        if before == after:
+        if each.before == each.after:
             continue
-        told.append(f"{words.entry_name(change.key)}: ${before:.2f} → ${after:.2f}, {moved}")
-        dearer = dearer or after > before * _MUCH_DEARER
-        if not largest or abs(after - before) > most:
-            most, largest = abs(after - before), f"cost {moved}"
-    basis = f"Per 1,000 calls, about, {cost.BASIS}."
+        told.append(f"{each.name}: {each.before_words} → {each.after_words}, {each.change}")
+        dearer = dearer or each.after > each.before * _MUCH_DEARER
+        if not largest or abs(each.after - each.before) > most:
+            most, largest = abs(each.after - each.before), f"cost {each.change}"
+    basis = f"Per 1,000 calls, about, {cost.MEASURED_BASIS}."
     if not told and not unknown:
         return Check("cost", title, OK, "cost the same", "Calls cost what they cost now.")
     if not told:
@@ -136,36 +169,20 @@ def cost_change(composed: Composed) -> Check:
     )
 
 
-def context_window(composed: Composed) -> Check:
-    """Whether each text, with its examples' size about, and its answer fit every model that may be asked."""
+def context_window(found: Sequence[Figures]) -> Check:
+    """Whether each text with its longest input, and its answer, fit every model that may be asked."""
     title = "Context window"
-    full: list[str] = []
-    near: list[str] = []
-    seen = 0
-    for change in _configurations(composed):
-        for variant in variants_of(change.after):
-            for fault, severe in _crowded(composed.after, words.entry_name(change.key), variant):
-                (full if severe else near).append(fault)
-            seen += 1
+    full = [f"{each.name}: {said}" for each in found for said in each.too_many_out]
+    full += [f"{each.name}: {room.words}" for each in found for room in each.crowded if room.share > 1]
+    near = [f"{each.name}: {room.words}" for each in found for room in each.crowded if room.share <= 1]
+    some = _some([*full, *near])
     if full:
-        return Check(
-            "context",
-            title,
-            PROBLEM,
-            "does not fit",
-            "A text and its answer do not fit a model.",
-            _some([*full, *near]),
-        )
+        said = "A text and its answer do not fit a model."
+        return Check("context", title, PROBLEM, "does not fit", said, some)
     if near:
-        return Check(
-            "context",
-            title,
-            WARNING,
-            "nearly full",
-            "A text and its answer fill most of a model’s window.",
-            _some(near),
-        )
-    if not seen:
+        said = "A text and its answer fill most of a model’s window."
+        return Check("context", title, WARNING, "nearly full", said, some)
+    if not found:
         return Check("context", title, OK, "context", "No configuration is among it.")
     return Check(
         "context", title, OK, "context fits", "Every text and its answer fit its model and every fallback."
@@ -226,65 +243,11 @@ def sentence(text: str) -> str:
     return wording.sentence_case(text)
 
 
-def _configurations(composed: Composed) -> Iterator[EntryChange]:
-    """Yield the configurations that change, and those that stay as they are while a text or a model of theirs changes."""
-    yielded = set()
-    for change in composed.changes:
-        if change.key.startswith("configuration/"):
-            yielded.add(change.key)
-            yield change
-    for change in composed.changes:
-        kind, _, code = change.key.partition("/")
-        if kind not in {"prompt", "model"} or change.after is None:
-            continue
-        for key, document in composed.after.configurations_naming(code):
-            if key not in yielded:
-                yielded.add(key)
-                yield EntryChange(key, change.kind, (), composed.before.document(key), document)
-
-
 def _touched(composed: Composed) -> list[tuple[str, bytes]]:
     sides = (composed.live.content.texts, composed.content.texts)
     return [
         (change.key, side[change.key]) for change in composed.changes for side in sides if change.key in side
     ]
-
-
-def _cost(side: Side, document: Document | None) -> Decimal | None:
-    """Return dollars for 1,000 calls, each variant by its share; None when there is none or a price is not known."""
-    total, shares = Decimal(0), 0
-    for variant in variants_of(document):
-        model = side.model(str(variant.get("model")))
-        price = _price(model)
-        amount = cost.per_thousand_calls(price, max_tokens=variant.get("max_tokens"))
-        if amount is None:
-            return None
-        share = bucketing.size(variant.get("ranges", ()))
-        total, shares = total + amount * share, shares + share
-    return total / shares if shares else None
-
-
-def _price(model: Document | None) -> cost.Price | None:
-    if model is None:
-        return None
-    return cost.Price(model.get("input_price_per_million"), model.get("output_price_per_million"))
-
-
-def _crowded(side: Side, name: str, variant: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Yield what is said of each model whose window the text and the answer fill; with whether it is too much."""
-    body = side.body(variant.get("prompt") or {}) or ""
-    tokens = -(-len(body) // CHARACTERS_PER_TOKEN)
-    for code in dict.fromkeys([str(variant.get("model")), *variant.get("fallbacks", ())]):
-        model = side.model(code) or {}
-        window, most_out = model.get("context_window"), model.get("max_output_tokens")
-        if not window or not most_out:
-            continue
-        out = variant.get("max_tokens") or 0
-        if out > most_out:
-            yield f"{name}: {out:,} tokens out are asked of {code}, which gives {most_out:,} at most", True
-        if tokens + out > window * _NEARLY_FULL:
-            said = f"{name}: about {tokens:,} tokens of text and {out:,} out, of {window:,} that {code} takes"
-            yield said, tokens + out > window
 
 
 def _some(details: Sequence[str]) -> tuple[str, ...]:

@@ -17,7 +17,12 @@ from controlplane.proposals import bundle, decisions, reviewing, services, sourc
 from controlplane.proposals.decisions import Sent
 from controlplane.proposals.models import Proposal
 from controlplane.proposals.references import missing
-from controlplane.proposals.saving import hold_what_may_be_saved, text_as_version, with_a_version
+from controlplane.proposals.saving import (
+    hold_what_may_be_saved,
+    text_as_version,
+    texts_to_go_on_with,
+    with_a_version,
+)
 from controlplane.proposals.sources import REVERTING, Offer, Offered
 from controlplane.registry.models import Environment
 from controlplane.releases import words
@@ -25,10 +30,11 @@ from controlplane.releases.authority import EMERGENCY, to_undo
 from controlplane.releases.compose import Document
 from controlplane.releases.diff import diff, same
 from controlplane.releases.models import Release
-from controlplane.releases.saved import bodies_by_hash, live_entries
+from controlplane.releases.saved import live_entries
 from controlplane.releases.services import lock_environment, publish_entries
 from controlplane.rollouts.services import settle_published
 from controlplane.runtime.profile import normalise
+from controlplane.snippets.expansion import wanted
 
 _NEW_TEXT: Final = "Nobody has agreed to this text: take one of the others back at once, and propose yours."
 
@@ -112,9 +118,9 @@ def propose(
     actor.require(Role.EDITOR)
     source = source_at(session, lock_environment(session, environment), address, actor=actor)
     documents = _documents(session, source, ticked, reason=reason, actor=actor)
-    wanted = missing(documents, live_entries(session, environment).keys())
-    if wanted:
-        raise Lacking(source.offer, wanted)
+    lacking = missing(documents, live_entries(session, environment).keys())
+    if lacking:
+        raise Lacking(source.offer, lacking)
     bundle.keep_texts(session, source.offer.texts, documents)
     proposal = services.create(
         session,
@@ -173,8 +179,10 @@ def _refuse_new_texts(session: Session, source: Source, ticked: Ticked) -> None:
         if entry is None or entry.merged is None or body is None or decisions.text_problem(body):
             continue
         sides = (entry.merged.base, entry.merged.theirs, entry.merged.ours)
-        bodies = bodies_by_hash(session, [side["sha256"] for side in sides if side is not None])
-        if normalise(body) != decisions.both_texts(key, entry.merged, bodies):
+        bodies = texts_to_go_on_with(session, [side["sha256"] for side in sides if side is not None])
+        # What follows a snippet would go live with the snippet of today, which is new as well.
+        is_new = normalise(body) != decisions.both_texts(key, entry.merged, bodies)
+        if is_new or any(number is None for _, number in wanted(normalise(body))):
             raise TextRefused(key, _NEW_TEXT)
 
 

@@ -7,12 +7,14 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.prompts import textdiff
+from controlplane.prompts.services import as_written
 from controlplane.proposals import decisions
 from controlplane.proposals.choosing import Source
 from controlplane.proposals.conflicts import EntryConflict, conflicts_of
 from controlplane.proposals.content import included_in
 from controlplane.proposals.decisions import Decision, Sent, Taken
 from controlplane.proposals.models import Proposal
+from controlplane.proposals.saving import texts_to_go_on_with
 from controlplane.proposals.sources import REVERTING, Offer, Offered
 from controlplane.proposals.states import State
 from controlplane.registry.models import Environment
@@ -97,7 +99,8 @@ def choosing_page(
     views = {view.key: view for view in entry_views(session, changes, url_of)}
     offered = sorted(source.offer.entries, key=lambda each: list(views).index(each.key))
     bodies = _bodies(session, source.offer)
-    entries = [_offered(each, _with_text(views[each.key], each, bodies), sent, bodies) for each in offered]
+    written = {**bodies, **as_written(session, bodies)}
+    entries = [_offered(each, _with_text(views[each.key], each, bodies), sent, written) for each in offered]
     rule = approvals_needed(environment) if environment.approvals else ""
     direct = source.reverts is not None and actor.role.includes(Role.ON_CALL)
     emergency = EMERGENCY.is_emergency_in(environment)
@@ -155,7 +158,7 @@ def _decided(session: Session, conflict: EntryConflict, raw: Mapping[str, Sequen
             conflict.key,
             merged,
             decisions.sent_of(raw, conflict.key, merged),
-            bodies_by_hash(session, hashes),
+            texts_to_go_on_with(session, hashes),
             otherwise="ours",
         ),
         taken=decisions.taken(conflict.key, merged),

@@ -1,7 +1,7 @@
 """Putting two changes of one document together, field by field, where they do not touch the same. Pure.
 
 Fields have the paths of `releases.diff`. Three things are one value although a diff shows them apart, since half of each
-says nothing: which template a variant takes (code, version and digest), which text a template has (version, digest, size),
+says nothing: which template a variant takes (code, version and digest), which text a template has (version, digest, size, snippets),
 and who gets which variant (two people's shares do not add up). An entry that is made or removed is one value as well.
 """
 
@@ -16,7 +16,7 @@ Side = Literal["theirs", "ours"]
 Choices = Mapping[str, Side]
 
 _ONE_VALUE: Final = frozenset({"prompt", "version"})
-_TEXT: Final = ("version", "sha256", "size")
+_TEXT: Final = ("version", "sha256", "size", "snippets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,11 +11,9 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
-from controlplane.prompts import textdiff
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
-from controlplane.proposals import checks, reach, samples, wording
+from controlplane.proposals import checks, reach, wording
 from controlplane.proposals.checks import Check
-from controlplane.proposals.composed import Composed, compose_now
 from controlplane.proposals.content import Included, changes_in, included_in, moved_of
 from controlplane.proposals.models import Proposal, ProposalComment
 from controlplane.proposals.newer import saved_since
@@ -24,10 +22,14 @@ from controlplane.proposals.rights import Rights, reviewers, rights
 from controlplane.proposals.services import comments_on
 from controlplane.proposals.states import State
 from controlplane.registry.models import Environment
-from controlplane.releases import words
+from controlplane.releases import trials, words
+from controlplane.releases.composed import Composed, compose_now
 from controlplane.releases.diff import EntryChange
+from controlplane.releases.figures import Figures, figures
 from controlplane.releases.pages import EntryView, UrlOf, entry_views
+from controlplane.releases.rendered import Rendered, rendered
 from controlplane.releases.saved import documents_of
+from controlplane.snippets.usage import told_of
 
 PARTS: Final = {
     "changes": "Changes",
@@ -43,13 +45,6 @@ Remembered = Callable[[str, Callable[[], list[Check]]], list[Check]]
 """Gives what is known under a key, or makes it and knows it from then on."""
 
 
-class Pair(NamedTuple):
-    """One row of a text side by side: what stood there and what will, either of them perhaps nothing."""
-
-    left: textdiff.Row | None
-    right: textdiff.Row | None
-
-
 @dataclass(frozen=True)
 class Content:
     """What a proposal would do to what is live now; of an ended one, what it was about, and neither checks nor samples."""
@@ -61,8 +56,11 @@ class Content:
     checks: list[Check]
     against: tuple[str, str]
     newer: list[str]
-    rendered: list[samples.Rendered]
-    sample_count: int
+    rendered: Rendered | None
+    figures: list[Figures]
+    text_count: int
+    busy: str | None = None
+    shared: list[str] = field(default_factory=list)  # what newer snippets change among the entries
 
     @property
     def worst(self) -> str:
@@ -113,6 +111,7 @@ def proposal_page(
     remembered: Remembered,
     url_of: UrlOf,
     with_rendered: bool,
+    shown_input: str = "",
 ) -> ProposalPage:
     """Return everything the page of a proposal shows to the actor."""
     participants = participants_of(session, proposal)
@@ -140,6 +139,7 @@ def proposal_page(
             remembered=remembered,
             url_of=url_of,
             with_rendered=with_rendered,
+            shown_input=shown_input,
         ),
         agreement=agreement,
         agreed=[(each.name, each.approved_at) for each in valid if each.approved_at is not None],
@@ -162,33 +162,6 @@ def events_of(session: Session, proposal: Proposal) -> Sequence[AuditEvent]:
     return session.scalars(query.order_by(AuditEvent.sequence.desc()).limit(_EVENTS)).all()
 
 
-def side_by_side(rows: Sequence[textdiff.Row]) -> list[Pair]:
-    """Return the rows of a difference as pairs: what went beside what came, line by line."""
-    pairs: list[Pair] = []
-    gone: list[textdiff.Row] = []
-    come: list[textdiff.Row] = []
-    for row in rows:
-        if row.kind == "del" and come:
-            pairs += _paired(gone, come)
-            gone, come = [], []
-        if row.kind == "del":
-            gone.append(row)
-        elif row.kind == "ins":
-            come.append(row)
-        else:
-            pairs += [*_paired(gone, come), Pair(row, row)]
-            gone, come = [], []
-    return [*pairs, *_paired(gone, come)]
-
-
-def _paired(gone: Sequence[textdiff.Row], come: Sequence[textdiff.Row]) -> Iterator[Pair]:
-    for index in range(max(len(gone), len(come))):
-        yield Pair(
-            gone[index] if index < len(gone) else None,
-            come[index] if index < len(come) else None,
-        )
-
-
 def _content(
     session: Session,
     proposal: Proposal,
@@ -197,20 +170,25 @@ def _content(
     remembered: Remembered,
     url_of: UrlOf,
     with_rendered: bool,
+    shown_input: str,
 ) -> Content:
     included = included_in(session, proposal)
     if State(proposal.state).is_over:
         return _ended(session, included, url_of)
     composed = compose_now(session, proposal.environment, {each.key: each.after for each in included})
-    found = samples.samples_of(composed)
+    renders = trials.Renders(session, pool)
     told, more = reach.affected(composed)
     changing = {change.key for change in composed.changes}
-    # Of this content on this release the checks never change, and rendering costs time.
-    key = f"proposal-checks:{proposal.environment}:{proposal.content_sha256}:{composed.live.sha256}"
+    # Of this content on this release, with these samples, the checks never change, and rendering costs time.
+    tried_with = trials.inputs_digest(session, composed)
+    key = f"proposal-checks:{proposal.environment}:{proposal.content_sha256}:{composed.live.sha256}:{tried_with}"
+    busy: RenderBusy | None = None
     try:
-        looked_at = remembered(key, lambda: checks.content_checks(composed, pool))
-    except RenderBusy as busy:
-        looked_at = checks.not_now(busy)
+        looked_at = remembered(key, lambda: checks.content_checks(composed, renders))
+        shown = rendered(composed, renders, shown=shown_input) if with_rendered else None
+        priced = figures(composed, renders) if with_rendered else []
+    except RenderBusy as error:
+        busy, looked_at, shown, priced = error, checks.not_now(error), None, []
     return Content(
         entries=entry_views(session, composed.changes, url_of),
         live_already=[words.entry_name(each.key) for each in included if each.key not in changing],
@@ -219,8 +197,11 @@ def _content(
         checks=[*looked_at, *_moments(proposal, composed, included)],
         against=("Live now", "Proposed"),
         newer=saved_since(session, proposal, included),
-        rendered=samples.rendered(pool, found) if with_rendered else [],
-        sample_count=len(found),
+        rendered=shown,
+        figures=priced,
+        text_count=len(trials.changing_texts(composed)),
+        busy=str(busy) if busy else None,
+        shared=told_of(session, [(each.key, each.before, each.after) for each in composed.changes]),
     )
 
 
@@ -234,8 +215,9 @@ def _ended(session: Session, included: Sequence[Included], url_of: UrlOf) -> Con
         checks=[],
         against=("Before", "Proposed"),
         newer=[],
-        rendered=[],
-        sample_count=0,
+        rendered=None,
+        figures=[],
+        text_count=0,
     )
 
 

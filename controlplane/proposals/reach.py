@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from controlplane.proposals import wording
-from controlplane.proposals.composed import Composed, Side, variants_of
 from controlplane.releases import words
 from controlplane.releases.compose import Document
+from controlplane.releases.composed import Composed, Side, variants_of
 from controlplane.releases.diff import EntryChange
 from controlplane.runtime import bucketing
 from controlplane.runtime.entries import ANY, DEFAULT_TIER

@@ -24,7 +24,11 @@ from controlplane.proposals.references import references
 from controlplane.registry.models import Model
 from controlplane.releases.compose import Document
 from controlplane.releases.diff import same
+from controlplane.releases.saved import bodies_by_hash
 from controlplane.runtime.profile import normalise
+from controlplane.snippets.expansion import SnippetProblem
+from controlplane.snippets.models import Snippet
+from controlplane.snippets.texts import library_for
 
 _ONLY_LIVE: Final = frozenset({"version", "ranges"})
 _REASON_LIMIT: Final = 500
@@ -45,6 +49,8 @@ def hold_what_may_be_saved(session: Session, entries: Mapping[str, Merged]) -> N
     codes = {kind: _codes(named, kind) for kind in ("model", "prompt")}
     interactions = {code.partition("/")[0] for code in _codes(moved, "configuration")}
     for query in (
+        # Whoever saves a snippet holds it before the templates that follow it.
+        select(Snippet.code).order_by(Snippet.code).with_for_update(read=True),
         select(Configuration.id)
         .where(Configuration.interaction.in_(interactions))
         .order_by(Configuration.id)
@@ -83,13 +89,19 @@ def with_a_version(
     return {**document, "variants": [{**variant, "version": number}]}
 
 
+def texts_to_go_on_with(session: Session, hashes: Iterable[str]) -> dict[str, str]:
+    """Return texts by their hash for somebody to change: as they were written, with snippets included and not put in."""
+    wanted = set(hashes)
+    return {**bodies_by_hash(session, wanted), **prompts.as_written(session, wanted)}
+
+
 def text_as_version(session: Session, key: str, body: str, *, reason: str, actor: Actor) -> Document:
     """Return the document of a template with this text, saved as its next version unless one has it already.
 
     Raises what `prompts.services.save_version` does.
     """
     prompt = prompts.get_prompt(session, key.partition("/")[2])
-    version = _version_with(prompt, digest(normalise(body)))
+    version = _version_with(session, prompt, normalise(body))
     if version is None:
         base = prompt.versions[0].number
         version = prompts.save_version(
@@ -98,8 +110,13 @@ def text_as_version(session: Session, key: str, body: str, *, reason: str, actor
     return entry_document(prompt, version)
 
 
-def _version_with(prompt: Prompt, sha256: str) -> PromptVersion | None:
-    return next((each for each in prompt.versions if each.sha256 == sha256), None)
+def _version_with(session: Session, prompt: Prompt, body: str) -> PromptVersion | None:
+    """Return the version that was written so and has the snippets of today in it."""
+    try:
+        sha256 = digest(library_for(session, body).expand(body).text)
+    except SnippetProblem:
+        return None  # saving it says why
+    return next((each for each in prompt.versions if (each.sha256, each.body) == (sha256, body)), None)
 
 
 def _configuration(session: Session, key: str) -> Configuration | None:

@@ -11,6 +11,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
 from controlplane.db import now, transaction
 from controlplane.errors import Conflict, ControlPlaneError, Forbidden, NotFound, Refused
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.proposals.models import Proposal
 from controlplane.proposals.participants import agreement_of
 from controlplane.proposals.services import Moved, make_live, refuse_unready, stop_moved
@@ -135,6 +136,8 @@ def _publish_one(session: Session, environment: str, number: int) -> bool:
             raise Refused({"": f"{actor.name}: they may not publish here any more."})
         with session.begin_nested():
             make_live(session, held, actor=actor, remark=_lateness(at - due_at))
+    except RenderBusy:
+        return False  # nothing is wrong with it: the next look, in some seconds, tries again
     except Moved as moved:
         stop_moved(session, held, moved.keys, actor=actor)
     except ControlPlaneError as error:

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, FieldError, NotFound, Refused
+from controlplane.prompts import tokens
 from controlplane.prompts.render_pool import shared
+from controlplane.prompts.textdiff import side_by_side
 from controlplane.proposals import listing, newer, pages, reviewing, services, wording
 from controlplane.proposals import schedule as schedules
 from controlplane.proposals.checks import Check
@@ -21,7 +23,9 @@ from controlplane.proposals.pages import PARTS, WHOLE, ProposalPage
 from controlplane.proposals.services import Moved, get_proposal
 from controlplane.proposals.states import State
 from controlplane.proposals.steps import AlreadyPublished
+from controlplane.registry import cost
 from controlplane.registry.models import Environment
+from controlplane.releases.rendered_views import try_url
 from controlplane.releases.views import entry_url
 from controlplane.web.access import current_actor, requires
 from controlplane.web.extensions import cache
@@ -227,6 +231,9 @@ def unschedule(environment: str, number: int) -> ResponseReturnValue:
     return _act(environment, number, act)
 
 
+# What can be typed on the page of a proposal.
+_FIELDS = {"comment", "reason", "body", "due", "zone"}
+
 _SUBMITTED = {
     State.IN_REVIEW: "Submitted: others can look at it now.",
     State.APPROVED: "Submitted. Nobody else has to agree: it can be published.",
@@ -264,10 +271,17 @@ def _not_done(
     """The page again, as typed, with why nothing was done."""
     discard()
     if isinstance(error, Refused):
-        return _page(environment, number, form=form.refused(error), part=part), 422
+        return _page(environment, number, form=form.refused(_beside(error)), part=part), 422
     if isinstance(error, Moved):
         _write_down_conflict(environment, number)
     return _page(environment, number, form=form, part=part, conflict=str(error)), 409
+
+
+def _beside(refusal: Refused) -> Refused:
+    """The refusal with what is wrong with the entries told of the whole: the page has no field for any of them."""
+    fields = {name: text for name, text in refusal.errors.items() if name in _FIELDS}
+    rest = [text for name, text in refusal.errors.items() if name not in _FIELDS]
+    return Refused({"": " ".join(rest), **fields}) if rest else refusal
 
 
 def _write_down_conflict(environment: str, number: int) -> None:
@@ -313,16 +327,24 @@ def _page(
         remembered=_remembered,
         url_of=entry_url,
         with_rendered=part in {"rendered", WHOLE},
+        shown_input=request.args.get("input", ""),
     )
     form = _filled(form, page)
+    view = request.args.get("view")
     return render_template(
         "proposals/show.html",
         page=page,
         form=form,
         part=part,
         tabs=_tabs(page, part),
-        split=request.args.get("view") == "split",
-        side_by_side=pages.side_by_side,
+        split=view == "split",
+        side_by_side=side_by_side,
+        shown_input=request.args.get("input"),
+        input_url=lambda name: url_for(".show", number=number, part=part, view=view, input=name),
+        try_url=try_url,
+        url_of=entry_url,
+        method=tokens.METHOD,
+        basis=cost.MEASURED_BASIS,
         source=wording.source_words(proposal.source),
         conflict=conflict,
         conflict_url=_conflict_url(proposal),
@@ -346,7 +368,7 @@ def _filled(form: Form | None, page: ProposalPage) -> Form:
 def _tabs(page: ProposalPage, part: str) -> list[tuple[str, str, bool, int | None]]:
     counts = {
         "changes": len(page.content.entries),
-        "rendered": page.content.sample_count,
+        "rendered": page.content.text_count,
         "checks": len(page.content.checks),
         "conversation": len(page.comments),
     }

@@ -1,25 +1,28 @@
 """What people, the API and first data may send for the registry; checked once, all errors together."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from operator import not_
 from typing import Annotated, Any, Final, Literal
 
+import msgspec
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from controlplane.audit.keys_in_text import problem_of
 from controlplane.errors import FieldError
+from controlplane.registry import structure
 from controlplane.runtime import canonical, entries
 from controlplane.runtime.entries import PARAMETER_TYPES
-from controlplane.runtime.parameters import type_problem
+from controlplane.runtime.parameters import misfits, type_problem
 from controlplane.runtime.profile import RESERVED as TEMPLATE_WORDS
 
 UPPER_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 LOWER_CODE: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 # No "_" in front: templates cannot name such a value.
 PARAMETER_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+FIELD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # First words of addresses without an environment, of today and of what is planned: the page of an environment of that
 # name could not be reached.
 RESERVED_ENVIRONMENTS: Final = frozenset(
@@ -155,6 +158,7 @@ class ModelInput(_Input):
     capabilities: list[LowerCode] = []
     parameters: list[str] = []
     active: bool = True
+    retires_on: dt.date | None = None
     note: Line | None = None
 
     @model_validator(mode="after")
@@ -167,7 +171,40 @@ class ModelInput(_Input):
         return self
 
 
-class ParameterInput(_Input):
+def _absent(value: object) -> bool:
+    # What is not declared is left out, so that what was declared before there was such a thing stays the same document.
+    return not value
+
+
+class _StructureInput(_Input):
+    """What an object or a list holds, as far as that is declared."""
+
+    fields: Annotated[list["FieldInput"], Field(max_length=structure.MOST_FIELDS, exclude_if=_absent)] = []
+    items: Annotated["ItemsInput | None", Field(exclude_if=_absent)] = None
+
+    @property
+    def depth(self) -> int:
+        """How deep fields stand in each other."""
+        inner = [*self.fields, *([self.items] if self.items else [])]
+        return max((1 + each.depth for each in inner), default=0)
+
+
+class ItemsInput(_StructureInput):
+    """What the members of a list are."""
+
+    type: Literal["string", "text", "number", "boolean", "list", "object"]
+
+
+class FieldInput(_StructureInput):
+    """One field of an object."""
+
+    name: Annotated[str, _one_line(64), _matches(FIELD_NAME, "Use letters, digits and underscores.")]
+    type: Literal["string", "text", "number", "boolean", "list", "object"]
+    optional: Annotated[bool, Field(exclude_if=_absent)] = False
+    description: Annotated[str, _one_line(structure.LONGEST_DESCRIPTION), Field(exclude_if=_absent)] = ""
+
+
+class ParameterInput(_StructureInput):
     """One value that the prompts of an interaction may use."""
 
     name: Annotated[
@@ -178,10 +215,21 @@ class ParameterInput(_Input):
     ]
     type: str
     required: bool = False
-    # Left out when it does not hold, so that what was declared before there was such a thing stays the same document.
-    untrusted: Annotated[bool, Field(exclude_if=not_)] = False
+    untrusted: Annotated[bool, Field(exclude_if=_absent)] = False
     description: Line = ""
     example: Any = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _structure_from_a_form(cls, given: Any) -> Any:
+        """Read what an object or a list holds from the text that a form sends."""
+        if not isinstance(given, dict) or "structure" not in given:
+            return given
+        rest = {name: value for name, value in given.items() if name != "structure"}
+        try:
+            return rest | structure.read_structure(str(given.get("type")), given["structure"] or "")
+        except structure.StructureRefused as refused:
+            raise FieldError("structure", str(refused)) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -207,6 +255,18 @@ class ParameterInput(_Input):
             raise FieldError("example", "Give an example: previews and checks begin with it.")
         if self.example is not None:
             _refuse_example(self.type, self.example)
+        return self
+
+    @model_validator(mode="after")
+    def _structure_fits(self) -> "ParameterInput":
+        if self.depth > structure.DEEPEST + 1:
+            deepest = structure.DEEPEST
+            raise FieldError("structure", f"Fields stand at most {deepest} deep in each other.")
+        if self.example is None or not (self.fields or self.items):
+            return self
+        declared = msgspec.convert(self.model_dump(), entries.Parameter)
+        for path, problem in misfits(declared, self.example):
+            raise FieldError("example", f"The example is not as declared: {path}: {problem}.")
         return self
 
 

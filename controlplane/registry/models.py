@@ -42,6 +42,9 @@ class Model(Base):
     capabilities: Mapped[list[str]]
     parameters: Mapped[list[str]]
     active: Mapped[bool] = mapped_column(default=True)
+    retires_on: Mapped[
+        dt.date | None
+    ]  # when its provider takes it away; only for people: no release holds it
     note: Mapped[str | None]
     archived_at: Mapped[dt.datetime | None]
     revision: Mapped[int] = mapped_column(default=1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from controlplane.runtime.renderer import used_variables
+from controlplane.prompts.inspection import inspect_all
 
 
 @dataclass(frozen=True, order=True)
@@ -86,14 +86,18 @@ def prompts_left_without(session: Session, interaction: str, declared: Collectio
     """What saved prompts of the interaction use that `declared` does not hold, in words; one for each prompt."""
     rows = session.execute(
         text(
-            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, version.body "
+            "SELECT DISTINCT ON (prompt.code) prompt.code, version.number, coalesce(version.expanded, version.body) AS text "
             "FROM prompts AS prompt JOIN prompt_versions AS version ON version.prompt_code = prompt.code "
             "WHERE prompt.interaction = :code AND prompt.archived_at IS NULL "
             "ORDER BY prompt.code, version.number DESC"
         ),
         {"code": interaction},
     )
-    missing = [(row, sorted(used_variables(row.body) - set(declared))) for row in rows]
+    latest = rows.all()
+    bodies = inspect_all(row.text for row in latest)
+    missing = [
+        (row, sorted(set(body.names) - set(declared))) for row, body in zip(latest, bodies, strict=True)
+    ]
     return [
         f"template {row.code} (version {row.number}) uses {', '.join(names)}"
         for row, names in missing

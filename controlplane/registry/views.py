@@ -15,6 +15,7 @@ from controlplane.audit.queries import changes_of
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry import inputs, services
 from controlplane.registry.models import Environment, Interaction, Model, Tier
+from controlplane.registry.structure import write_structure
 from controlplane.registry.usage import Use
 from controlplane.registry.words import fields_of
 from controlplane.runtime.entries import PARAMETER_TYPES
@@ -222,6 +223,7 @@ def _one_page(kind: Kind, code: str) -> ResponseReturnValue:
     return render_template(
         f"registry/{kind.word}.html",
         row=row,
+        structure_of=write_structure,
         uses=_linked(services.uses_of(session, row)),
         changes=changes_of(session, kind.word, row.code),
         all_changes_url=url_for("audit.index", object_kind=kind.word, object_key=row.code),
@@ -289,7 +291,8 @@ def _sent(**fixed: str) -> MultiDict[str, str]:
     sent.setdefault("active", "false")
     for index in range(inputs.MOST_PARAMETERS * 2):
         prefix = f"parameters.{index}."
-        typed = [sent.get(prefix + part, "").strip() for part in ("name", "description", "example")]
+        parts = ("name", "description", "example", "structure")
+        typed = [sent.get(prefix + part, "").strip() for part in parts]
         if sent.get(prefix + "remove") or not any(typed):
             for name in [name for name in sent if name.startswith(prefix)]:
                 del sent[name]
@@ -305,6 +308,11 @@ def _values_of(row: Any) -> dict[str, Any]:
     values = {**fields_of(row), "code": row.code, "revision": row.revision}
     if isinstance(row, Interaction):
         values["parameters"] = [
-            {**parameter, "example": inputs.spell_example(parameter)} for parameter in row.parameters
+            {
+                **{name: value for name, value in parameter.items() if name not in ("fields", "items")},
+                "structure": write_structure(parameter),
+                "example": inputs.spell_example(parameter),
+            }
+            for parameter in row.parameters
         ]
     return values

@@ -1,5 +1,6 @@
 """A change of the registry in words, and its fields as the audit keeps them."""
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ _NAMES = {
     "max_output_tokens": "most output tokens",
     "input_price_per_million": "input price per million tokens",
     "output_price_per_million": "output price per million tokens",
+    "retires_on": "the day it retires",
     "approvals": "approvals asked for",
     "self_approval": "one's own approval counts",
     "publish_role": "who publishes",
@@ -71,4 +73,6 @@ def _spell(name: str, value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, dt.date):
+        return value.isoformat()
     return float(value) if isinstance(value, Decimal) else value

@@ -8,10 +8,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from controlplane.prompts.inspection import inspector
 from controlplane.releases.diff import EntryChange
 from controlplane.releases.history import latest_release
 from controlplane.releases.saved import bodies_by_hash, hashes_named, live_texts
@@ -54,13 +55,26 @@ class Content:
         return Content(texts, _bodies_of(session, texts, known=self.bodies)), unwritten
 
     def problems(self, *, after: "Live") -> list[Problem]:
-        """Return all that is wrong with it, when it is to follow what is live."""
+        """Return all that is wrong with it, when it is to follow what is live; may raise `RenderBusy`."""
         known = after.sha256 in _in_order
         checked = Checked(after.content.texts, after.content.bodies) if known else None
-        found = validate_raws(self.texts, self.bodies, checked=checked)
+        found = validate_raws(self.texts, self.bodies, checked=checked, inspect=inspector(self.bodies))
         if not found:
             _remember(self.sha256)
-        return found
+        return by_entry(found, self.texts)
+
+
+def by_entry(problems: Iterable[Problem], texts: Mapping[str, Any]) -> list[Problem]:
+    """Return the same problems, those of a text at the templates that have it: nobody knows a text by its hash."""
+    told: list[Problem] = []
+    for problem in problems:
+        kind, _, sha256 = problem.key.partition("/")
+        keys = (
+            [key for key, text in texts.items() if sha256.encode() in bytes(text)] if kind == "body" else []
+        )
+        templates = [key for key in keys if key.startswith("prompt/")]
+        told += [Problem(key, "", problem.message) for key in templates or keys] or [problem]
+    return told
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
 from controlplane.db import now, transaction
+from controlplane.prompts.inspection import inspector
 from controlplane.releases import cards, steps, store_check
 from controlplane.releases.catching_up import has_caught_up, stranger
 from controlplane.releases.history import get_release, latest_release, snapshot_from
@@ -317,7 +318,8 @@ def _check(store: ReleaseStore, job: Job) -> str:
     if data != job.data:
         raise NotReadableError("The snapshot is not read back as it was written.")
     snapshot = Snapshot.load(data, release=job.number, environment=job.environment)
-    problems = validate_raws(snapshot.raws, snapshot.bodies())
+    bodies = snapshot.bodies()
+    problems = validate_raws(snapshot.raws, bodies, inspect=inspector(bodies))
     if problems:
         raise NotReadableError(
             "A service would refuse it: "

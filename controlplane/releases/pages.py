@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from controlplane.releases.arriving import confirmed_words
 from controlplane.releases.diff import ABSENT, EntryChange, FieldChange, Kind, diff, digest_of
 from controlplane.releases.models import Release
 from controlplane.releases.progress import ExportView, Progress, export_view, progress
+from controlplane.snippets.usage import told_of
 
 UrlOf = Callable[[str], str | None]
 
@@ -73,6 +74,7 @@ class Choosing:
     protected: bool
     approvals: int
     publish_role: str
+    shared: list[str] = field(default_factory=list)  # what newer snippets change among the entries
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ def _choosing(
         protected=environment.protected,
         approvals=environment.approvals,
         publish_role=environment.publish_role,
+        shared=told_of(session, [(each.key, each.before, each.after) for each in changes]),
     )
 
 

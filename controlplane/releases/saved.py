@@ -131,7 +131,8 @@ def hashes_named(texts: Mapping[str, bytes]) -> set[str]:
 def bodies_by_hash(session: Session, hashes: Iterable[str]) -> dict[str, str]:
     """Return prompt texts by their hash; one that does not exist is left out."""
     wanted = sorted(set(hashes))
-    saved = select(PromptVersion.sha256, PromptVersion.body).where(PromptVersion.sha256.in_(wanted))
+    text = func.coalesce(PromptVersion.expanded, PromptVersion.body)
+    saved = select(PromptVersion.sha256, text).where(PromptVersion.sha256.in_(wanted))
     imported = select(ImportedText.sha256, ImportedText.body).where(ImportedText.sha256.in_(wanted))
     return dict(session.execute(saved.union(imported)).all())
 

@@ -17,10 +17,12 @@ from controlplane.audit import services as audit
 from controlplane.audit.keys_in_text import problem_of
 from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Environment
-from controlplane.releases import cards, effect, words
-from controlplane.releases.authority import DIRECT, Authority
+from controlplane.releases import cards, effect, trials, words
+from controlplane.releases.authority import DIRECT, Authority, Way
 from controlplane.releases.compose import Document, Entries, compose
+from controlplane.releases.composed import Composed
 from controlplane.releases.content import Content, Live, live_content
 from controlplane.releases.diff import EntryChange, diff, digest_of
 from controlplane.releases.history import get_release
@@ -203,6 +205,7 @@ def roll_back(
         base=base,
         told=told,
         authority=authority,
+        takes_back=True,
     )
 
 
@@ -218,6 +221,7 @@ def _publish(
     base: int | None,
     told: _Told,
     authority: Authority,
+    takes_back: bool = False,
 ) -> Release:
     counter = lock_environment(session, environment)
     authority.check(counter, actor)
@@ -231,6 +235,10 @@ def _publish(
     reason = _checked(
         changes, after, live, unwritten, reason=reason, protected=counter.protected or emergency
     )
+    # What takes something back was live before and is wanted at once; a sample that was added since must not stand in the
+    # way of whoever mends an incident.
+    if not takes_back and authority.way is not Way.EMERGENCY:
+        _refuse_failing(session, Composed(changes, live, after, unwritten))
     release = _new_release(counter, after, summary=words.release_sentence(changes), source_name=source_name)
     release.reason, release.author_id, release.author_name = reason, actor.id, actor.name
     release.proposal, release.emergency = authority.proposal, emergency
@@ -241,6 +249,13 @@ def _publish(
     # Delivered when, and only if, the transaction commits; the worker's clock makes up for a lost one.
     session.execute(select(func.pg_notify(CHANNEL, environment)))
     return release
+
+
+def _refuse_failing(session: Session, composed: Composed) -> None:
+    """Raise `Refused` for texts that fail with an input with which they must not; `RenderBusy` when nobody is free to try."""
+    failing = trials.failures(session, shared(), composed)
+    if failing:
+        raise Refused(failing)
 
 
 def _refuse_moved(session: Session, environment: str, keys: Sequence[str], base: int | None) -> None:

@@ -19,6 +19,7 @@ _KIND_WORDS: Final = {
 }
 # Follow from the version that is named anyway; they are shown on the release's page.
 _SILENT: Final = frozenset({"version", "sha256", "size", "prompt.sha256", "salt", "algorithm"})
+_NOTHING: Final = {"prompt.version": "follows the live version", "snippets": "none"}
 _FIELDS_IN_A_SENTENCE: Final = 4
 _ENTRIES_IN_A_SENTENCE: Final = 3
 
@@ -52,6 +53,8 @@ def kind_name(kind: str, count: int = 1) -> str:
 def field_name(path: str) -> str:
     """Return a path as words: "max_tokens" → "max tokens", "prompt.code" → "template"."""
     head, separator, field = path.rpartition(" · ")
+    if field.startswith("snippets."):
+        return f"{head}{separator}snippet shared/{field.removeprefix('snippets.')}"
     known = {
         "prompt.code": "template",
         "prompt.version": "template version",
@@ -65,9 +68,15 @@ def value_text(path: str, value: Any) -> str:
     """Return one value of a field as people read it."""
     field = path.rpartition(" · ")[2]
     if value is ABSENT or value is None:
-        return "follows the live version" if field == "prompt.version" else "not set"
+        return _NOTHING.get(field, "not set")
     if field == "ranges":
         return share_text(value)
+    if field == "snippets" and isinstance(value, dict):
+        return ", ".join(
+            f"shared/{name.partition('@')[0]} version {number}" for name, number in value.items()
+        )
+    if field.startswith("snippets."):
+        return f"version {value}"
     if field == "prompt" and isinstance(value, dict):
         return _prompt_text(value)
     return _plain_text(value)

@@ -46,6 +46,25 @@ class Model(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     active: bool = True
 
 
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of a declared object. It tells writers what there is; the runtime refuses no value for want of it."""
+
+    name: str
+    type: str
+    optional: bool = False
+    description: str = ""
+    fields: "tuple[Field, ...]" = ()
+    items: "Items | None" = None
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """What the members of a declared list are."""
+
+    type: str
+    fields: tuple[Field, ...] = ()
+    items: "Items | None" = None
+
+
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """One value that an interaction's prompts may use."""
 
@@ -56,6 +75,10 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     example: object = None
     untrusted: bool = False
     """Written by strangers: unseen characters and chat formats' marks are taken out (`untrusted.py`)."""
+    fields: tuple[Field, ...] = ()
+    """What an object holds, where that is declared; without it, what its examples hold is all that is known."""
+    items: Items | None = None
+    """What the members of a list are, where that is declared."""
 
 
 class Interaction(msgspec.Struct, frozen=True, kw_only=True):

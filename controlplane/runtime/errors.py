@@ -74,9 +74,13 @@ class PromptProfileError(ControlPlaneRuntimeError):
 
     kind = "prompt_profile"
 
-    def __init__(self, message: str, line: int | None = None) -> None:
+    def __init__(
+        self, message: str, line: int | None = None, column: int | None = None, length: int = 1
+    ) -> None:
         self.message = message
-        self.line = line
+        self.line = None if line is None else int(line)  # a `Place` knows more, and cannot be written as JSON
+        self.column = column
+        self.length = length
         super().__init__(f"Line {line}: {message}" if line else message)
 
 

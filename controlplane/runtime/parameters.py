@@ -5,10 +5,10 @@ rendered, and leads nowhere.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from controlplane.runtime.entries import Parameter
+from controlplane.runtime.entries import Field, Items, Parameter
 from controlplane.runtime.errors import ParameterError
 from controlplane.runtime.untrusted import defused
 
@@ -30,6 +30,7 @@ _PLAIN: Final[dict[str, frozenset[type]]] = {
     kind: frozenset(types) - {Mapping} | ({dict} if Mapping in types else set())
     for kind, types in _TYPES.items()
 }
+Declared = Parameter | Field | Items
 _NOUNS: Final = {"string": "text", "text": "text", "number": "a number", "boolean": "true or false", "list": "a list", "object": "an object"}  # fmt: skip
 
 
@@ -60,6 +61,51 @@ def type_problem(kind: str, value: object) -> str | None:
     if isinstance(value, expected) and (kind == "boolean" or not isinstance(value, bool)):
         return None
     return f"{_NOUNS[kind]} is needed, not {_noun(value)}"
+
+
+def only_required(declared: Sequence[Parameter]) -> dict[str, Any]:
+    """Return the least that a call may give: the examples, without whatever is optional, outside and inside."""
+    required = (each for each in declared if each.required and each.example is not None)
+    return {each.name: _without_optional(each, each.example) for each in required}
+
+
+def _without_optional(declared: Declared, value: Any) -> Any:
+    if isinstance(value, Mapping) and declared.fields:
+        known = {each.name: each for each in declared.fields}
+        return {
+            name: _without_optional(known[name], inner) if name in known else inner
+            for name, inner in value.items()
+            if name not in known or not known[name].optional
+        }
+    if isinstance(value, list | tuple) and declared.items is not None:
+        return [_without_optional(declared.items, member) for member in value]
+    return value
+
+
+def misfits(declared: Declared, value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield where a value is not what is declared, and in which way; what is not declared may be anything.
+
+    For whoever writes templates and declarations: a call is not refused for what lies inside an object (`copy_values` does
+    not ask). A prompt that does without the field works, and one that needs it fails by itself and says where.
+    """
+    problem = type_problem(declared.type, value)
+    if problem:
+        yield path, problem
+    elif isinstance(value, Mapping):
+        yield from _field_misfits(declared.fields, value, path)
+    elif isinstance(value, list | tuple) and declared.items is not None:
+        for number, member in enumerate(value, start=1):
+            yield from misfits(declared.items, member, f"{path} item {number}".strip())
+
+
+def _field_misfits(fields: Sequence[Field], value: Mapping[Any, Any], path: str) -> Iterator[tuple[str, str]]:
+    for declared in fields:
+        found = value.get(declared.name)
+        where = f"{path} field {declared.name}".strip()
+        if found is not None:
+            yield from misfits(declared, found, where)
+        elif not declared.optional:
+            yield where, "it is missing, and not declared as optional"
 
 
 def _noun(value: object) -> str:

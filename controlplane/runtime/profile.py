@@ -5,11 +5,13 @@ Editor, publisher and runtime all ask `check`: what passes here compiles, and re
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from jinja2 import TemplateSyntaxError, nodes
 
+from controlplane.runtime import places
 from controlplane.runtime.errors import PromptProfileError
+from controlplane.runtime.places import Place
 from controlplane.runtime.sandbox import ENVIRONMENT, LOOP_METHODS, METHODS, STEPS_FILTER
 from controlplane.runtime.words import closest, listed
 
@@ -29,6 +31,12 @@ RESERVED: Final = frozenset(
 )  # fmt: skip
 FILTERS: Final = frozenset(ENVIRONMENT.filters) - {STEPS_FILTER}
 TESTS: Final = frozenset(ENVIRONMENT.tests)
+# What other template languages call a filter that is here under another name.
+_ELSEWHERE: Final = {
+    "ceil": "round", "concat": "join", "downcase": "lower", "dump": "tojson",
+    "json": "tojson", "len": "length", "lowercase": "lower", "size": "length",
+    "strip": "trim", "to_json": "tojson", "uniq": "unique", "upcase": "upper", "uppercase": "upper",
+}  # fmt: skip
 TAGS: Final = ("if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith", "raw", "endraw")
 
 _ALLOWED: Final = frozenset(
@@ -42,7 +50,7 @@ _ALLOWED: Final = frozenset(
 )  # fmt: skip
 
 _REFUSED: Final[dict[type[nodes.Node], str]] = {
-    nodes.Include: "{% include %} is not available: a prompt is one text, so copy the part in",
+    nodes.Include: '{% include %} stands in no finished prompt: snippets, {% include "shared/…" %}, are put in where a template is saved',
     nodes.Import: "{% import %} is not available: a prompt is one text",
     nodes.FromImport: "{% from … import %} is not available: a prompt is one text",
     nodes.Extends: "{% extends %} is not available: a prompt is one text",
@@ -62,12 +70,64 @@ def normalise(source: str) -> str:
     return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
+class Complaint(NamedTuple):
+    """What a prompt may not hold, in words, and the part of the tree where it stands."""
+
+    message: str
+    node: nodes.Node
+    ends_here: bool = False
+    """Whether the rest of the tree was not looked at: it is too large or too deep."""
+
+
 def check(source: str) -> nodes.Template:
     """Return the syntax tree of a prompt; raises `PromptProfileError`, and nothing else, for what it may not be."""
-    _check_text(source)
-    tree = _parse(normalise(source))
-    _check_tree(tree)
+    tree = parse(source)
+    for complaint in complaints(tree):
+        raise refusal(complaint, normalise(source))
     return tree
+
+
+def parse(source: str) -> nodes.Template:
+    """Return the syntax tree of a text, whatever it uses; raises `PromptProfileError` where there is no tree to be had."""
+    _check_text(source)
+    text = normalise(source)
+    try:
+        _check_tokens(text)
+        return places.parse(ENVIRONMENT, text)
+    except TemplateSyntaxError as error:
+        raise _in_words(error, text) from None
+    except (RecursionError, MemoryError):
+        raise PromptProfileError("the text is nested too deeply") from None
+    except (ValueError, OverflowError, SyntaxError):
+        # Numbers of thousands of digits and broken escapes in text come out of Python's own parser.
+        raise PromptProfileError("a number or a quoted text cannot be read") from None
+
+
+def complaints(tree: nodes.Template) -> Iterator[Complaint]:
+    """Yield all that a prompt may not hold, in the order of the tree; nothing more once it is too large or too deep."""
+    for count, (node, depth, loops) in enumerate(_walk(tree), start=1):
+        if count > MAX_NODES:
+            yield Complaint(
+                f"the text has more than {MAX_NODES:,} elements: make it simpler", node, ends_here=True
+            )
+            return
+        if depth > MAX_DEPTH:
+            yield Complaint(f"nested more than {MAX_DEPTH} deep: make it simpler", node, ends_here=True)
+            return
+        if loops > MAX_FOR_DEPTH:
+            yield Complaint(f"loops stand at most {MAX_FOR_DEPTH} deep in each other", node, ends_here=True)
+            return
+        message = _message(node)
+        if message:
+            yield Complaint(message, node)
+
+
+def refusal(complaint: Complaint, text: str) -> PromptProfileError:
+    """Return a complaint as what is raised, with where in the text it stands."""
+    mark = places.mark_of(complaint.node, text)
+    if mark is None:
+        return PromptProfileError(complaint.message, complaint.node.lineno)
+    return PromptProfileError(complaint.message, *mark)
 
 
 def _check_text(source: str) -> None:
@@ -80,20 +140,8 @@ def _check_text(source: str) -> None:
             f"the text has {size:,} bytes, more than the {MAX_SOURCE_BYTES:,} a prompt may have"
         )
     if "\0" in source:
-        raise PromptProfileError("the text holds a zero byte", source[: source.index("\0")].count("\n") + 1)
-
-
-def _parse(source: str) -> nodes.Template:
-    try:
-        _check_tokens(source)
-        return ENVIRONMENT.parse(source)
-    except TemplateSyntaxError as error:
-        raise _in_words(error, source) from None
-    except (RecursionError, MemoryError):
-        raise PromptProfileError("the text is nested too deeply") from None
-    except (ValueError, OverflowError, SyntaxError):
-        # Numbers of thousands of digits and broken escapes in text come out of Python's own parser.
-        raise PromptProfileError("a number or a quoted text cannot be read") from None
+        found = normalise(source)
+        raise PromptProfileError("the text holds a zero byte", *places.mark_at(found, found.index("\0"), 0))
 
 
 def _check_tokens(source: str) -> None:
@@ -105,25 +153,11 @@ def _check_tokens(source: str) -> None:
             raise PromptProfileError(f"the text has more than {MAX_NODES:,} elements: make it simpler", line)
 
 
-def _check_tree(tree: nodes.Template) -> None:
-    for count, (node, depth, loops) in enumerate(_walk(tree), start=1):
-        if count > MAX_NODES:
-            raise PromptProfileError(
-                f"the text has more than {MAX_NODES:,} elements: make it simpler", node.lineno
-            )
-        if depth > MAX_DEPTH:
-            raise PromptProfileError(f"nested more than {MAX_DEPTH} deep: make it simpler", node.lineno)
-        if loops > MAX_FOR_DEPTH:
-            raise PromptProfileError(f"loops stand at most {MAX_FOR_DEPTH} deep in each other", node.lineno)
-        if type(node) not in _ALLOWED:
-            kind = type(node).__name__
-            raise PromptProfileError(
-                _REFUSED.get(type(node), f"{kind} is not available in prompts"), node.lineno
-            )
-        rule = _RULES.get(type(node))
-        message = rule(node) if rule else None
-        if message:
-            raise PromptProfileError(message, node.lineno)
+def _message(node: nodes.Node) -> str | None:
+    if type(node) not in _ALLOWED:
+        return _REFUSED.get(type(node), f"{type(node).__name__} is not available in prompts")
+    rule = _RULES.get(type(node))
+    return rule(node) if rule else None
 
 
 def _walk(tree: nodes.Template) -> Iterator[tuple[nodes.Node, int, int]]:
@@ -179,7 +213,7 @@ def _is_loop(node: nodes.Node) -> bool:
 
 def _filter(node: nodes.Filter) -> str | None:
     if node.name not in FILTERS:
-        return f"there is no filter {node.name}{closest(node.name, FILTERS)}"
+        return f"there is no filter {node.name}{_nearest_filter(node.name)}"
     if node.dyn_args is not None or node.dyn_kwargs is not None:
         return "*… and **… are not available in a filter"
     if node.name == "map":
@@ -189,6 +223,11 @@ def _filter(node: nodes.Filter) -> str | None:
     if node.name in {"selectattr", "rejectattr"} and len(node.args) > 1:
         return _named(node.args[1], TESTS, "test")
     return None
+
+
+def _nearest_filter(name: str) -> str:
+    elsewhere = _ELSEWHERE.get(name)
+    return f"; did you mean {elsewhere!r}?" if elsewhere else closest(name, FILTERS)
 
 
 def _map(node: nodes.Filter) -> str | None:
@@ -236,21 +275,30 @@ _RULES: Final[dict[type[nodes.Node], Callable[..., str | None]]] = {
 
 _UNKNOWN_TAG: Final = re.compile(r"Encountered unknown tag '(\w+)'")
 _UNEXPECTED: Final = re.compile(r"expected token '(.+)', got '(.*)'", re.DOTALL)
-_CHARACTER: Final = re.compile(r"unexpected char (.+) at \d+", re.DOTALL)
+_CHARACTER: Final = re.compile(r"unexpected char (.+) at (\d+)", re.DOTALL)
 
 
 def _in_words(error: TemplateSyntaxError, source: str) -> PromptProfileError:
-    """Return Jinja's complaint as the author of a prompt would put it, at the line where it can be mended."""
+    """Return Jinja's complaint as the author of a prompt would put it, at the place where it can be mended."""
     said, line = error.message or "", error.lineno
     if said.startswith("Unexpected end of template"):
         opened = _innermost(source, None)
         if opened:
-            return PromptProfileError(
-                f"{{% {opened[0]} %}} is never closed: add {{% end{opened[0]} %}}", opened[1]
+            tag, place = opened
+            return _refused_at(
+                f"{{% {tag} %}} is never closed: add {{% end{tag} %}}", place, source, len(tag)
             )
     if found := _UNKNOWN_TAG.match(said):
-        return PromptProfileError(_misplaced(found[1], _innermost(source, line)), line)
-    return PromptProfileError(_plain(said), line)
+        return _refused_at(_misplaced(found[1], _innermost(source, line)), line, source, len(found[1]))
+    if found := _CHARACTER.match(said):
+        line = Place(line, int(found[2]))
+    return _refused_at(_plain(said), line, source)
+
+
+def _refused_at(message: str, line: int, source: str, length: int = 1) -> PromptProfileError:
+    if not isinstance(line, Place):
+        return PromptProfileError(message, line)
+    return PromptProfileError(message, *places.mark_at(source, line.offset, line.offset + length))
 
 
 def _misplaced(tag: str, opened: tuple[str, int] | None) -> str:
@@ -289,20 +337,20 @@ def _plain(said: str) -> str:
     return said.rstrip(".") or "this cannot be read as a template"
 
 
-def _innermost(source: str, before: int | None) -> tuple[str, int] | None:
-    """Return the tag that is still open at the end (or before a line), with the line where it was opened."""
-    opened: list[tuple[str, int]] = []
+def _innermost(source: str, before: int | None) -> tuple[str, Place] | None:
+    """Return the tag that is still open at the end (or before a line), with the place where it was opened."""
+    opened: list[tuple[str, Place]] = []
     begins = False
     try:
-        for line, kind, value in ENVIRONMENT.lex(source):
-            if before is not None and line >= before:
+        for place, kind, value in places.tokens(ENVIRONMENT, source):
+            if before is not None and place >= before:
                 break
             if kind == "block_begin":
                 begins = True
             elif begins and kind == "name":
                 begins = False
                 if value in {"if", "for", "with", "block", "macro", "filter", "call", "autoescape"}:
-                    opened.append((value, line))
+                    opened.append((value, place))
                 elif value.startswith("end") and opened:
                     opened.pop()
     except TemplateSyntaxError:

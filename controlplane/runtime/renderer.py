@@ -62,10 +62,11 @@ class Names(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a prompt or its values, and on which line, if on one."""
+    """What is wrong with a prompt or its values, and where in its text, as far as that is known."""
 
     message: str
     line: int | None = None
+    column: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +145,41 @@ def render(
         ) from None
 
 
+class Previewer:
+    """A prompt that is tried with any number of sets of values, and compiled once for all of them."""
+
+    def __init__(self, source: str, declared: Sequence[Parameter]) -> None:
+        self._declared = declared
+        self._compiled: CompiledPrompt | None = None
+        self._problem: Problem | None = None
+        self._undeclared: tuple[str, ...] = ()
+        self._unused: tuple[str, ...] = ()
+        self._suggestions: dict[str, str] = {}
+        try:
+            compiled = self._compiled = compile_prompt(source)
+        except PromptProfileError as error:
+            self._problem = Problem(error.message, error.line, error.column)
+            return
+        names = [parameter.name for parameter in declared]
+        self._undeclared = compiled.names.undeclared(declared)
+        self._suggestions = {name: near for name in self._undeclared if (near := suggestion(name, names))}
+        self._unused = tuple(name for name in names if name not in compiled.used)
+
+    def preview(self, parameters: Mapping[str, object]) -> Preview:
+        """Render with the production renderer, telling errors as data instead of raising them."""
+        missing = tuple(p.name for p in self._declared if p.required and parameters.get(p.name) is None)
+        text, problem = None, self._problem
+        if self._compiled is not None:
+            try:
+                text = render(self._compiled, parameters, self._declared)
+            except TemplateRenderError as error:
+                problem = Problem(error.message, error.line)
+        return Preview(text, missing, self._unused, self._undeclared, self._suggestions, problem)
+
+
 def preview(source: str, parameters: Mapping[str, object], declared: Sequence[Parameter]) -> Preview:
     """Render with the production renderer, telling errors as data instead of raising them."""
-    missing = tuple(p.name for p in declared if p.required and parameters.get(p.name) is None)
-    try:
-        compiled = compile_prompt(source)
-    except PromptProfileError as error:
-        return Preview(None, missing=missing, problem=Problem(error.message, error.line))
-    names = [parameter.name for parameter in declared]
-    undeclared = compiled.names.undeclared(declared)
-    suggestions = {name: near for name in undeclared if (near := suggestion(name, names))}
-    unused = tuple(name for name in names if name not in compiled.used)
-    text, problem = None, None
-    try:
-        text = render(compiled, parameters, declared)
-    except TemplateRenderError as error:
-        problem = Problem(error.message, error.line)
-    return Preview(text, missing, unused, undeclared, suggestions, problem)
+    return Previewer(source, declared).preview(parameters)
 
 
 def _names(tree: nodes.Template, outside: set[str]) -> Names:
@@ -169,7 +188,7 @@ def _names(tree: nodes.Template, outside: set[str]) -> Names:
     own: set[str] = set()
     for name in _in_order(tree):
         if name.ctx == "load" and name.name in outside:
-            used.setdefault(name.name, name.lineno)
+            used.setdefault(name.name, int(name.lineno))
         elif name.ctx == "store" and name.name not in used:
             own.add(name.name)
     return Names(used, frozenset(own))

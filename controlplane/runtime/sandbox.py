@@ -79,7 +79,7 @@ class _Generator(CodeGenerator):
     def __init__(self, environment: "PromptEnvironment") -> None:
         self.program = StringIO()
         self.undeclared: set[str] = set()
-        super().__init__(environment, None, FILENAME, self.program)
+        super().__init__(environment, None, FILENAME, self.program, optimized=False)
 
     def enter_frame(self, frame: Frame) -> None:
         """Note what is taken from outside, as `jinja2.meta` does in a generation of its own."""

@@ -153,12 +153,13 @@ def rows_in_order(
     snapshot: Snapshot, interaction: str, tier: str | None, tenant: str | None
 ) -> Iterator[Row]:
     """Yield the rows that may answer, the first to be asked first. A row is made only when it is reached."""
-    for reason, key in _order(interaction, tier, tenant):
+    for reason, key in keys_in_order(interaction, tier, tenant):
         if key in snapshot:
             yield snapshot.derive((reason, key), _make_row)
 
 
-def _order(interaction: str, tier: str | None, tenant: str | None) -> Iterator[tuple[Reason, str]]:
+def keys_in_order(interaction: str, tier: str | None, tenant: str | None) -> Iterator[tuple[Reason, str]]:
+    """Yield the keys under which a row may stand, whether it does or not, the first to be asked first."""
     # A part with a slash makes a key of more than four parts, which no snapshot holds: it finds nothing, not another's row.
     tiered = tier and tier != DEFAULT_TIER
     if tenant and tenant != ANY:

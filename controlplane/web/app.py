@@ -31,16 +31,22 @@ BLUEPRINTS = (
     "controlplane.accounts.views",
     "controlplane.audit.views",
     "controlplane.registry.views",
+    "controlplane.samples.views",
     "controlplane.prompts.views",
+    "controlplane.snippets.views",
     "controlplane.configurations.views",
     "controlplane.fleet.views",
     "controlplane.switches.views",
     "controlplane.releases.views",
+    "controlplane.releases.rendered_views",
+    "controlplane.trying.views",
     "controlplane.rollouts.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",
+    "controlplane.explain.views",
     "controlplane.overview.views",
+    "controlplane.coverage.views",
 )
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from alembic import command
@@ -23,7 +24,10 @@ from controlplane.audit.verify import verify, verify_all
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine, transaction
 from controlplane.errors import ControlPlaneError
+from controlplane.explain.answering import answer
+from controlplane.explain.asked import ExplainInput
 from controlplane.first_data import load as first_data
+from controlplane.prompts.render_pool import shared
 from controlplane.registry import interaction_codes
 from controlplane.registry.services import list_environments, list_interactions
 from controlplane.releases import store_check
@@ -248,6 +252,44 @@ def audit_archive(before: str, dry_run: bool) -> None:  # noqa: FBT001 - as clic
             except archive.NotArchivedError as problem:
                 raise click.ClickException(str(problem)) from None
     click.echo(f"{'would be moved' if dry_run else 'moved'}: {len(found)} months")
+
+
+@cli.command("explain")
+@click.argument("environment")
+@click.argument("interaction")
+@click.option("--tier", help="The subscription level of whoever asks.")
+@click.option("--tenant", help="Their organisation.")
+@click.option("--unit", help="The id that is bucketed: the user's, most often.")
+@click.option("--conversation", help="The conversation, where conversations are bucketed.")
+@click.option("--at", help="A moment such as 2026-11-24T09:00; UTC unless it says otherwise. Left out: now.")
+@click.option("--values", help="Values of the template as JSON: then its text is rendered.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The whole answer as JSON, as GET /v1/explain gives it."
+)
+def explain_command(environment: str, interaction: str, *, as_json: bool, **given: str | None) -> None:
+    """Say why a call of INTERACTION in ENVIRONMENT gets what it gets, now or at a moment of the past."""
+    try:
+        asked = ExplainInput.model_validate({"interaction": interaction, **given}).asked()
+    except ValidationError as wrong:
+        raise click.UsageError(" ".join(_said(error) for error in wrong.errors())) from None
+    with _engine() as engine:
+        _known(engine, [environment])
+        with transaction(engine) as session:
+            found = answer(session, environment, asked, shared())
+    if as_json:
+        click.echo(json.dumps(found.document, ensure_ascii=False, indent=2))
+        return
+    explained = found.explained
+    click.echo(f"{environment}, release {explained.release}, {explained.at:%Y-%m-%d %H:%M:%S} UTC")
+    for number, step in enumerate(explained.steps, start=1):
+        click.echo(f"{number:3}  {step.verdict.value:11}  {step.sentence}")
+    click.echo(explained.sentence)
+    if found.text is not None or found.problem is not None:
+        click.echo(f"\n{found.text or found.problem}")
+
+
+def _said(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 @cli.command("prune")

@@ -12,7 +12,7 @@ from controlplane.runtime.bucketing import BUCKETS
 
 def register(app: Flask) -> None:
     """Make the filters known to Jinja."""
-    for each in (time_tag, exact_time, share, number, money, datetime_local, breakable):
+    for each in (time_tag, exact_time, share, number, money, datetime_local, breakable, to_the_byte):
         app.jinja_env.filters[each.__name__] = each
 
 
@@ -99,3 +99,11 @@ def _iso(moment: dt.datetime) -> str:
 
 def _plain(value: Decimal) -> str:
     return f"{value.normalize():f}"
+
+
+def to_the_byte(text: str) -> Markup:
+    """A text so that a browser has exactly these characters in the page, and whoever copies them too.
+
+    Written plainly, a carriage return would be read as a newline. A NUL cannot stand in a page at all: its sign does.
+    """
+    return escape(text).replace("\r", Markup("&#13;")).replace("\x00", "\u2400")

@@ -42,6 +42,8 @@ WORK = (
     Place("proposals.index", "Proposals", "git-compare", "v"),
     Place("releases.index", "Releases", "package", "r"),
     Place("fleet.index", "Processes", "gauge"),
+    Place("coverage.show", "Coverage", "target"),
+    Place("explain.show", "Explain", "route", "e"),
     Place("audit.index", "Changes", "history", "a"),
 )
 SETUP = (

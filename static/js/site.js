@@ -55,7 +55,12 @@ function setNumber(id, value, ...events) {
 
 /* Unsaved work. Without script: the button "Save draft". A form that came back unsaved is unsaved from the start. */
 const beginnings = new WeakMap();
-const fieldsOf = (form) => new URLSearchParams(new FormData(form));
+/* What is no work, such as a choice of what is shown, has `data-passing`. */
+function fieldsOf(form) {
+  const fields = new URLSearchParams(new FormData(form));
+  for (const { name } of $$("[data-passing]", form)) fields.delete(name);
+  return fields;
+}
 
 function changedNames(form) {
   const before = beginnings.get(form);
@@ -182,12 +187,16 @@ function prepare(root) {
   $$(".toast", root).forEach(linger);
 }
 
-/* The caret goes to a line of a text. Without script: the line's number stands in the message. */
-function goToLine(area, line) {
+/* The caret goes to a line of a text, or to what is wrong on it; the site counts characters, a browser their halves.
+   Without script: line and column stand in the message. */
+function goToLine(area, line, column, length) {
   const lines = area.value.split("\n");
   const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
+  const signs = [...(lines[line - 1] ?? "")];
+  const from = start + signs.slice(0, column - 1).join("").length;
   area.focus();
-  area.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
+  if (column) area.setSelectionRange(from, from + signs.slice(column - 1, column - 1 + length).join("").length);
+  else area.setSelectionRange(start, start + signs.join("").length);
   area.scrollTop = Math.max(0, (line - 4) * parseFloat(getComputedStyle(area).lineHeight));
 }
 
@@ -230,7 +239,8 @@ on("click", (event) => {
     const area = document.getElementById(button.dataset.caretFor);
     if (area) {
       event.preventDefault();
-      goToLine(area, Number(button.dataset.line));
+      const { line, column, length } = button.dataset;
+      goToLine(area, Number(line), Number(column ?? 0), Number(length ?? 1));
     }
   }
   if (button?.hasAttribute("commandfor") && !("commandForElement" in button)) command(button);
@@ -271,6 +281,7 @@ on("submit", (event) => {
     return;
   }
   if (event.defaultPrevented || form.method !== "post") return;
+  if (event.submitter?.formTarget === "_blank") return; // this page stays as it is
   if (form.dataset.guard !== undefined) form.dataset.sent = "";
   if (form.dataset.noSubmitOnce !== undefined) return;
   if (form.getAttribute("aria-busy") === "true") event.preventDefault();

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
+from controlplane.snippets.services import create_snippet
 from tests.architecture.addresses import Route, routes_of
 from tests.architecture.proposing import make_proposal
 from tests.page import PageClient
@@ -40,6 +41,8 @@ class Site:
             "target": "COACHING_RESPONSE",
             "number": str(self.rollout) if "/rollouts/" in route.rule else "1",
             "filename": "css/site.css",
+            "identifier": "gone",
+            "slug": "only-what-is-required",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
             "person_id": str(add_person(self.session, "viewer").id),
             "code": _CODES.get(route.rule.split("/")[1], "coaching_response"),
@@ -66,6 +69,9 @@ def site(app: Flask, first_data: Session) -> Site:
     )
     rollout = Walk(first_data, publisher, second_version(first_data, publisher)).start(10_000)
     make_proposal(first_data, publisher)
+    create_snippet(
+        first_data, code="coaching_response", body="Be kind.", reason="A test of routes", actor=publisher
+    )
     first_data.commit()
     clients: dict[str, PageClient] = {}
 

@@ -30,7 +30,9 @@ PREMIUM = "/production/configurations/COACHING_RESPONSE/premium"
 BASIC = "/production/configurations/COACHING_RESPONSE/basic"
 TENANT = f"{BASIC}/acme"
 PROMPT = "/production/templates/coaching_response"
+ONLY_REQUIRED = "/interactions/KPI_ANALYSIS/samples/only-what-is-required"
 NEW_PROMPT = "/production/templates/new"
+SNIPPETS = "/production/templates/snippets"
 
 
 class Admin:
@@ -127,6 +129,10 @@ def at(page: str, action: str | None = None, **changes: Any) -> Case:
     return lambda admin: admin.filled(page, action or page, **changes)
 
 
+def sample(rest: str, **changes: Any) -> Case:
+    return at(f"/interactions/KPI_ANALYSIS/samples/{rest}", **changes)
+
+
 def make_configuration(admin: Admin) -> Sent:
     page = "/production/configurations/new"
     asked = "?interaction=COACHING_RESPONSE&tier=basic&tenant=acme"
@@ -170,6 +176,32 @@ def edited_prompt(rest: str, prefix: str = "") -> Case:
     return case
 
 
+def kept_values(admin: Admin) -> Sent:
+    address, data = edited_prompt("samples")(admin)
+    return address, {**data, "sample_name": "One more"}
+
+
+def make_snippet(admin: Admin) -> Sent:
+    page = f"{SNIPPETS}/new"
+    return admin.filled(page, page, code="tone", body="Be brief.", **REASON)
+
+
+def edited_snippet(rest: str, prefix: str = "") -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(make_snippet(admin))
+        page = f"{SNIPPETS}/tone/edit"
+        _, data = admin.filled(page, page, body="Be kind.", **REASON)
+        return f"{prefix}{SNIPPETS}/tone/{rest}", data
+
+    return case
+
+
+def archive_snippet(admin: Admin) -> Sent:
+    admin.do(make_snippet(admin))
+    page = f"{SNIPPETS}/tone/archive"
+    return admin.filled(page, page, **REASON)
+
+
 def draft_thrown_away(admin: Admin) -> Sent:
     admin.do(edited_prompt("draft")(admin))
     return f"{PROMPT}/draft/discard", {}
@@ -178,6 +210,15 @@ def draft_thrown_away(admin: Admin) -> Sent:
 def draft_wanted_back(admin: Admin) -> Sent:
     admin.do(draft_thrown_away(admin))
     return f"{PROMPT}/draft/restore", {}
+
+
+def first_text(rest: str, prefix: str = "") -> Case:
+    return lambda admin: (f"{prefix}{NEW_PROMPT}/COACHING_RESPONSE/{rest}", make_prompt(admin)[1])
+
+
+def first_text_thrown_away(admin: Admin) -> Sent:
+    admin.do(first_text("draft")(admin))
+    return f"{NEW_PROMPT}/COACHING_RESPONSE/draft/restore", {}
 
 
 def typed_at(place: str, prefix: str = "") -> Case:
@@ -280,6 +321,10 @@ def upload_a_bundle(admin: Admin) -> Sent:
     return "/production/proposals/bundle", {"bundle": (io.BytesIO(data), "live.release")}
 
 
+def try_it(admin: Admin) -> Sent:
+    return admin.filled(f"{PROMPT}/try", f"{PROMPT}/try/send")
+
+
 def propose_rollout(admin: Admin) -> Sent:
     _, data = start_rollout(admin)
     return "/production/proposals/rollout", data
@@ -297,6 +342,10 @@ RECORDED: dict[str, Case] = {
     **{f"POST /{kind}/new": added(kind) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/edit": with_one_more(kind, "edit", CHANGES_OF[kind]) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/archive": with_one_more(kind, "archive", REASON) for kind in NEW_OF},
+    "POST /interactions/<code>/samples/new": sample("new", name="One more"),
+    "POST /interactions/<code>/samples/<slug>/edit": sample("only-what-is-required/edit", name="Otherwise"),
+    "POST /interactions/<code>/samples/<slug>/default": lambda _: (f"{ONLY_REQUIRED}/default", {}),
+    "POST /interactions/<code>/samples/<slug>/remove": lambda _: (f"{ONLY_REQUIRED}/remove", {}),
     "POST /<environment>/configurations/new": make_configuration,
     "POST /<environment>/configurations/<interaction>/<tier>/edit": at(
         f"{BASIC}/edit", temperature="0.1", **REASON
@@ -309,6 +358,11 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/templates/new": make_prompt,
     "POST /<environment>/templates/<code>/versions": edited_prompt("versions"),
     "POST /<environment>/templates/<code>/archive": archive_prompt,
+    "POST /<environment>/templates/<code>/try/send": try_it,
+    "POST /<environment>/templates/<code>/samples": kept_values,
+    "POST /<environment>/templates/snippets/new": make_snippet,
+    "POST /<environment>/templates/snippets/<code>/versions": edited_snippet("versions"),
+    "POST /<environment>/templates/snippets/<code>/archive": archive_snippet,
     "POST /<environment>/unpublished": publish,
     "POST /<environment>/releases/<int:number>/roll-back": roll_back,
     "POST /<environment>/rollouts": start_rollout,
@@ -329,6 +383,7 @@ RECORDED: dict[str, Case] = {
 PRIVATE = "nobody else sees a draft, and nothing depends on it"
 CHOSEN_FROM = "the uploader's alone for a day; what is chosen from it becomes a proposal"
 NOTHING_KEPT = "shows what was typed and keeps nothing"
+FORGOTTEN = "says who is at a page just now, and is forgotten within minutes"
 ONE_BROWSER = "a cookie of one browser"
 
 UNRECORDED: dict[str, tuple[str, Case]] = {
@@ -337,6 +392,10 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
     "POST /<environment>/proposals/bundle": (CHOSEN_FROM, upload_a_bundle),
     "POST /<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft")),
     "POST /_/<environment>/templates/<code>/draft": (PRIVATE, edited_prompt("draft", "/_")),
+    "POST /<environment>/templates/new/<interaction>/draft": (PRIVATE, first_text("draft")),
+    "POST /_/<environment>/templates/new/<interaction>/draft": (PRIVATE, first_text("draft", "/_")),
+    "POST /<environment>/templates/new/<interaction>/draft/discard": (PRIVATE, first_text("draft/discard")),
+    "POST /<environment>/templates/new/<interaction>/draft/restore": (PRIVATE, first_text_thrown_away),
     "POST /<environment>/templates/<code>/draft/discard": (PRIVATE, draft_thrown_away),
     "POST /<environment>/templates/<code>/draft/restore": (PRIVATE, draft_wanted_back),
     **{
@@ -350,7 +409,16 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
         )
     },
     "POST /<environment>/templates/<code>/edit": (NOTHING_KEPT, edited_prompt("edit")),
+    "POST /_/<environment>/templates/<code>/others": (
+        FORGOTTEN, lambda _: (f"/_{PROMPT}/others", {}),
+    ),
+    "POST /<environment>/templates/<code>/try": (NOTHING_KEPT, edited_prompt("try")),
+    "POST /<environment>/templates/<code>/rendered": (NOTHING_KEPT, edited_prompt("rendered")),
     "POST /_/<environment>/templates/<code>/preview": (NOTHING_KEPT, edited_prompt("preview", "/_")),
+    "POST /<environment>/templates/snippets/<code>/edit": (NOTHING_KEPT, edited_snippet("edit")),
+    "POST /_/<environment>/templates/snippets/<code>/preview": (
+        NOTHING_KEPT, edited_snippet("preview", "/_"),
+    ),
     "POST /<environment>/templates/new/preview": (NOTHING_KEPT, preview_new(f"{NEW_PROMPT}/preview")),
     "POST /_/<environment>/templates/new/<interaction>/preview": (
         NOTHING_KEPT, preview_new(f"/_{NEW_PROMPT}/COACHING_RESPONSE/preview"),
@@ -370,6 +438,11 @@ IN_TWO_STEPS = {"POST /<environment>/proposals", "POST /<environment>/proposals/
 SPOILT: dict[str, Mapping[str, str] | None] = {
     **SPOILT_ACTIONS,
     "POST /sign-out": None,
+    "POST /interactions/<code>/samples/new": {"name": ""},
+    "POST /<environment>/templates/<code>/samples": {"sample_name": ""},
+    "POST /interactions/<code>/samples/<slug>/edit": {"name": ""},
+    "POST /interactions/<code>/samples/<slug>/default": None,
+    "POST /interactions/<code>/samples/<slug>/remove": None,
     "POST /settings/people/<uuid:person_id>/disable": None,
     "POST /settings/people/<uuid:person_id>/enable": None,
     "POST /settings/people/<uuid:person_id>/password": None,
@@ -386,5 +459,6 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /environments/<code>/edit": {"name": ""},
     "POST /changes/<id>/review": {"answer": "dispute", "comment": ""},
     "POST /<environment>/proposals/<int:number>/conflict": {"revision": "none"},
+    "POST /<environment>/templates/<code>/try/send": {"configuration": "configuration/NO_SUCH/default/*"},
 }
 NOT_REFUSED = {name for name, spoilt in SPOILT.items() if spoilt is None}

@@ -24,7 +24,7 @@ _BEFORE = ("2025-12-31 23:59:59.999+00", "2026-01-01 00:00+00", "2026-03-08 12:0
 def earlier(databases: Databases) -> Iterator[Engine]:
     """A database of the schema before, with events of three months in it."""
     engine = make_engine(databases.create("of_before"))
-    moved(engine, "0008")
+    moved(engine, "0011")
     with engine.begin() as connection:
         for number, at in enumerate(_BEFORE):
             connection.execute(
@@ -69,7 +69,7 @@ def test_events_of_before_move_into_their_months_with_their_hashes_and_back(earl
         told(session)
         session.commit()
         assert verify(session).intact
-    moved(earlier, "0008")
+    moved(earlier, "0011")
     assert chain(earlier)[: len(before)] == before
     with earlier.begin() as connection:
         said = "SELECT bool_and(hash = audit_event_hash(event)) FROM audit_events AS event"

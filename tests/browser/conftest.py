@@ -1,4 +1,4 @@
-"""The whole product as `./run` starts it, and a real browser in front of it."""
+"""A real browser, and what it stands in front of: the whole product as `./run` starts it, or the site on a database of its own."""
 
 import json
 import os
@@ -11,17 +11,26 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from werkzeug.serving import make_server
+
+from controlplane.config import Settings
+from controlplane.web.app import create_app
+from tests import site
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
-EMAIL, PASSWORD = "ada@example.com", "correct-horse-battery"
+EMAIL, PASSWORD = "ada@example.com", site.PASSWORD
+ADA, BEN = EMAIL, "ben@example.com"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_LIMIT = 120
 # Nothing here is a promise about time; a busy machine only must not look like a fault.
@@ -117,18 +126,18 @@ def stack_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def running(stack_home: Path, browser: Browser) -> Iterator[Running]:
     """The product, started once; asks for the browser first, so that nothing is started when there is none."""
-    site, runtime = free_port(), free_port()
+    port, runtime = free_port(), free_port()
     unset = {"DATABASE_URL", "AWS_ENDPOINT_URL", "CONTROLPLANE_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in unset} | {
         "CONTROLPLANE_HOME": str(stack_home),
-        "PORT": str(site),
+        "PORT": str(port),
         "RUNTIME_PORT": str(runtime),
         "ADMIN_EMAIL": EMAIL,
         "ADMIN_PASSWORD": PASSWORD,
     }
     log = stack_home / "run.log"
     process = start(environment, log)
-    running = Running(f"http://127.0.0.1:{site}", f"http://127.0.0.1:{runtime}", log, environment, process)
+    running = Running(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{runtime}", log, environment, process)
     yield running
     stop(running.process)
 
@@ -178,6 +187,58 @@ def is_fault(told: str) -> bool:
     before its fading in had begun, which a slow machine makes likely.
     """
     return "status of 422" not in told and "ransition" not in told
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
+    """The site on a database of its own, with two editors, really served."""
+    with Session(engine) as session:
+        site.add_person(session, "editor", email=ADA, name="Ada")
+        site.add_person(session, "editor", email=BEN, name="Ben")
+    app = create_app(
+        Settings.from_environment(site.SETTINGS), sessions=lambda: Session(engine, expire_on_commit=False)
+    )
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def open_page(address: str, browser: Browser) -> Iterator[Open]:
+    """A browser of one's own in which somebody signed in; anything the console complains of fails the test."""
+    complaints: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def open_page(path: str, *, email: str = ADA, script: bool = True) -> Page:
+        context = browser.new_context(base_url=address, java_script_enabled=script)
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console",
+            lambda message: complaints.append(message.text) if is_complaint(message) else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"/sign-in?next={path}")
+        page.get_by_label("E-mail").fill(email)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "sign-in" not in url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # Chromium reports an answer of status 409 as an error of the page; it is what we mean to send. So is 401 to a draft that
+    # was on its way when somebody signed out.
+    meant = ("status of 409", "status of 401")
+    assert [each for each in complaints if is_fault(each) and not any(words in each for words in meant)] == []
 
 
 def sign_in(page: Page, running: Running, email: str = EMAIL, password: str = PASSWORD) -> None:

@@ -1,76 +1,16 @@
 """Nobody loses text: drafts kept while one types, the question on leaving, two people at one object. Real browser."""
 
 import re
-from collections.abc import Callable, Iterator
-from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session
-from werkzeug.serving import make_server
+from playwright.sync_api import Dialog, Page, expect
 
-from controlplane.config import Settings
-from controlplane.web.app import create_app
-from tests.browser.conftest import is_complaint, is_fault
-from tests.site import PASSWORD, SETTINGS, add_person
+from tests.browser.conftest import BEN, Open
 
 pytestmark = pytest.mark.browser
 
 PREMIUM = "/production/configurations/COACHING_RESPONSE/premium"
 TEMPLATE = "/production/templates/coaching_response"
-ADA, BEN = "ada@example.com", "ben@example.com"
-
-Open = Callable[..., Page]
-
-
-@pytest.fixture
-def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
-    """The site on a database of its own, with two editors, really served."""
-    with Session(engine) as session:
-        add_person(session, "editor", email=ADA, name="Ada")
-        add_person(session, "editor", email=BEN, name="Ben")
-    app = create_app(
-        Settings.from_environment(SETTINGS), sessions=lambda: Session(engine, expire_on_commit=False)
-    )
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def open_page(address: str, browser: Browser) -> Iterator[Open]:
-    """A browser of one's own in which somebody signed in; anything the console complains of fails the test."""
-    complaints: list[str] = []
-    contexts: list[BrowserContext] = []
-
-    def open_page(path: str, *, email: str = ADA, script: bool = True) -> Page:
-        context = browser.new_context(base_url=address, java_script_enabled=script)
-        contexts.append(context)
-        page = context.new_page()
-        page.on(
-            "console",
-            lambda message: complaints.append(message.text) if is_complaint(message) else None,
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"/sign-in?next={path}")
-        page.get_by_label("E-mail").fill(email)
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(lambda url: "sign-in" not in url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    # Chromium reports an answer of status 409 as an error of the page; it is what we mean to send. So is 401 to a draft that
-    # was on its way when somebody signed out.
-    meant = ("status of 409", "status of 401")
-    assert [each for each in complaints if is_fault(each) and not any(words in each for words in meant)] == []
 
 
 def natively_asked(page: Page) -> list[str]:
@@ -197,13 +137,23 @@ def test_closing_the_tab_is_asked_by_the_browser(open_page: Open) -> None:
 
 
 def test_a_form_without_drafts_offers_to_leave_or_to_stay(open_page: Open) -> None:
-    page = open_page("/production/templates/new?interaction=COACHING_RESPONSE")
-    page.get_by_label("Text of the template").press_sequentially("x")
+    page = open_page("/interactions/KPI_ANALYSIS/samples/new")
+    page.get_by_label("Name").press_sequentially("x")
     page.get_by_role("link", name="Cancel").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Save draft")).to_be_hidden()
     dialog.get_by_role("button", name="Discard", exact=True).click()
-    page.wait_for_url("**/production/templates")
+    page.wait_for_url("**/interactions/KPI_ANALYSIS/samples")
+
+
+def test_a_template_that_is_not_there_yet_is_kept_too(open_page: Open) -> None:
+    new = "/production/templates/new?interaction=COACHING_RESPONSE"
+    page = open_page(new)
+    page.get_by_label("Text of the template").fill("Half done {{")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#draft-state")).to_contain_text("Draft saved")
+    page.context.close()
+    expect(open_page(new).get_by_label("Text of the template")).to_have_value("Half done {{")
 
 
 def test_without_script_the_button_keeps_the_draft_and_undo_brings_it_back(open_page: Open) -> None:

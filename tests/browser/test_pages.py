@@ -47,6 +47,12 @@ AT_STAGING = {
     "compare versions of a template": "templates/coaching_response/compare",
     "a new template": "templates/new?interaction=COACHING_RESPONSE",
     "archive a template": "templates/coaching_response/archive",
+    "snippets": "templates/snippets",
+    "a new snippet": "templates/snippets/new",
+    "a snippet": "templates/snippets/tone",
+    "edit a snippet": "templates/snippets/tone/edit",
+    "a version of a snippet": "templates/snippets/tone/versions/1",
+    "archive a snippet": "templates/snippets/tone/archive",
     "rollouts": "rollouts",
     "a rollout": "rollouts/{rollout}",
     "abort a rollout": "rollouts/{rollout}/abort",
@@ -189,6 +195,7 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     clashing.save("CLAUDE_HAIKU_4_5")
     clashing.publish()
     keep_drafts(visitor)
+    write_snippet(visitor)
     visitor.known = {
         "tenant": "moving",
         "release": str(release),
@@ -205,6 +212,19 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     moving.archive()
     waiting.archive()
     visitor.page.context.close()
+
+
+def write_snippet(visitor: Visitor) -> None:
+    """No template includes it: nothing that others look at changes."""
+    visitor.page.goto(f"{visitor.site}/staging/templates/snippets/new")
+    for label, typed in (
+        ("Code", "tone"),
+        ("Text of the snippet", "Be kind."),
+        ("Why this snippet?", "To look at"),
+    ):
+        visitor.page.get_by_label(label).first.fill(typed)
+    visitor.page.get_by_role("button", name="Create").click()
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("shared/tone")
 
 
 DRAFTED = ("configurations/COACHING_RESPONSE/basic", "templates/coaching_response")

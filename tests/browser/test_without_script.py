@@ -79,7 +79,7 @@ def test_the_preview_without_script_says_which_line_is_wrong(plain: Page, runnin
     plain.goto(f"{running.site}/staging/templates/coaching_response/edit")
     plain.get_by_label("Text of the template").fill("First.\n{% if %}")
     plain.get_by_role("button", name="Preview", exact=True).click()
-    expect(plain.locator("#preview-status")).to_contain_text("Line 2")
+    expect(plain.locator("#preview-status")).to_contain_text("line 2")
 
 
 def test_changes_are_filtered_by_the_button_that_scripts_make_needless(plain: Page, running: Running) -> None:

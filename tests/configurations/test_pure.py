@@ -5,11 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from controlplane.configurations import conflict, cost
+from controlplane.configurations import conflict
 from controlplane.configurations.listing import Filters, Row, listing
 from controlplane.configurations.places import Place
 from controlplane.configurations.states import State, standing
 from controlplane.db import Json
+from controlplane.registry import cost
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 OFF: Json = {"active": False}

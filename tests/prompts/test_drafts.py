@@ -111,3 +111,21 @@ def test_whoever_came_second_has_what_they_wrote_as_a_draft(
     assert editor.post(f"{HERE}/{CODE}/versions", again).status == 303
     assert services.get_version(first_data, CODE, 3).body == "All {{ user_message }} mine\n"
     assert list(first_data.scalars(select(PromptDraft))) == []
+
+
+def test_a_first_text_is_kept_until_it_is_a_template_or_thrown_away(editor: PageClient) -> None:
+    page = f"{HERE}/new?interaction=KPI_ANALYSIS"
+    draft = f"{HERE}/new/KPI_ANALYSIS/draft"
+    form = editor.get(page).form(f"{HERE}/new/preview")
+    sent = form | {"body": "Half {{ curr", "code": "kpi_short", "value-goals": "One"}
+    assert "Draft saved" in editor.post(f"/_{draft}", sent, htmx=True).text
+    opened = editor.get(page)
+    assert "This is your draft" in opened.body
+    assert opened.form(f"{HERE}/new/preview") | {"reason": ""} == sent | {"reason": "", "sample": ""}
+    assert "KPI_ANALYSIS, kept" in editor.get(f"{HERE}/new").body
+    undo = editor.follow(editor.post(f"{draft}/discard"))
+    assert "begun already" not in editor.get(f"{HERE}/new").body
+    editor.follow(editor.submit(undo, f"{draft}/restore"))
+    editor.follow(editor.post(f"{HERE}/new", sent | {"body": "Short", "reason": "A short one"}))
+    assert "This is your draft" not in editor.get(page).body
+    assert editor.post(f"/_{HERE}/new/NO_SUCH/draft", sent, htmx=True).status == 404

@@ -1,14 +1,15 @@
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
-from controlplane.prompts.render_worker import WALL_SECONDS
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.renderer import Preview, Problem, compile_prompt, preview, render
@@ -18,64 +19,6 @@ DECLARED = (
     Parameter(name="goals", type="list", example=["Grow", "Rest"]),
 )
 VALUES = {"name": "Ana", "goals": ["Grow"]}
-
-# Passes the profile and every ceiling inside the renderer for as long as it can: only the clock ends it.
-ENDLESS = "{% for a in range(1000) %}" + "{% if a|tojson|length > 9 and 'x'|replace('x', 'y') %}z{% endif %}" * 300 + "{% endfor %}x"  # fmt: skip
-HOSTILE = {
-    "nested loops": "{% for a in range(1000) %}{% for b in range(1000) %}{% if a == b %}{% endif %}{% endfor %}{% endfor %}",
-    "loops that write": "{% for a in range(1000) %}{% for b in range(1000) %}" + "x" * 500 + "{% endfor %}{% endfor %}",
-    "three loops deep": "{% for a in range(9) %}{% for b in range(9) %}{% for c in range(9) %}{% endfor %}{% endfor %}{% endfor %}",
-    "a range without end": "{% for a in range(10 ** 12) %}{% endfor %}",
-    "a text a thousand million long": "{{ 'a' * 1000000000 }}",
-    "a list a thousand million long": "{{ ([1] * 1000000000)|length }}",
-    "folded while compiling": "{% if 9 ** 9 ** 9 ** 9 %}x{% endif %}",
-    "a number of a million digits": "{% set n = 99999999999 * 99999999999 * 99999999999 %}{{ n }}",
-    "padding": "{{ 'x'.ljust(999999999) }}",
-    "padding by a filter": "{{ 'x'|center(999999999) }}",
-    "padding by a format": "{{ '%999999999d' % 1 }}",
-    "padding by str.format": "{{ '{:>999999999}'.format(1) }}",
-    "doubling": "{% set a = 'x' %}" + "{% set a = a ~ a ~ a ~ a %}" * 40 + "{{ a }}",
-    "doubling lists": "{% set a = [1] %}" + "{% set a = a + a + a + a %}" * 40 + "{{ a|length }}",
-    "replacing": "{{ ('a' ~ 'b')|replace('', 'x' ~ 'y')|replace('', 'xxxxxxxxxxxxxxxxxxxxxxxx')|length }}" * 100,
-    "brackets": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
-    "signs": "{{ " + "-" * 60000 + "1 }}",
-    "ifs": "{% if 1 %}" * 3000 + "{% endif %}" * 3000,
-    "a long chain": "{{ name" + ".a" * 20000 + " }}",
-    "a long sum": "{{ 1" + " + 1" * 16000 + " }}",
-    "many names": "{{ " + "}}{{ ".join(f"n{i}" for i in range(7000)) + " }}",
-    "a macro that calls itself": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
-    "a recursive loop": "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
-    "the classes of Python": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-    "classes by attr": "{{ ''|attr('__class__') }}",
-    "classes by format": "{{ '{0.__class__}'.format(name) }}",
-    "classes by format_map": "{{ '{a.__class__}'.format_map({'a': name}) }}",
-    "classes by an index": "{{ name['__class__'] }}",
-    "globals of a function": "{{ range.__globals__ }}",
-    "globals by lipsum": "{{ lipsum.__globals__['os'].environ }}",
-    "globals by cycler": "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
-    "the template itself": "{{ self.__init__.__globals__ }}",
-    "a file": "{% include '/etc/passwd' %}",
-    "an import": "{% from 'os' import environ %}{{ environ }}",
-    "too long": "x" * 70_000,
-    "a broken character": '{{ "\\ud800" }}',
-    "a regular expression": "{{ ('a' ~ 'a')|wordwrap(1) }}",
-    "sorting what cannot be": "{{ [1, 'a', [2]]|sort }}",
-    "endless": ENDLESS,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("source", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_template_is_answered_and_the_pool_still_serves(pool: RenderPool, source: str) -> None:
-    found = pool.preview(source, VALUES, DECLARED)
-    assert found.text is None or "class" not in found.text
-    assert found.problem is not None or len(found.text or "") < 300_000
-    assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"
-
-
-@pytest.mark.parametrize("name", ["the classes of Python", "classes by attr", "classes by format", "globals by lipsum", "globals by cycler", "a file", "folded while compiling", "nested loops"])  # fmt: skip
-def test_an_attack_is_refused(pool: RenderPool, name: str) -> None:
-    assert pool.preview(HOSTILE[name], VALUES, DECLARED).problem is not None
-    assert pool.check(HOSTILE[name], DECLARED) is not None
 
 
 def test_twenty_hostile_templates_at_once_do_not_wedge_the_pool(pool: RenderPool) -> None:
@@ -101,11 +44,13 @@ def slow_source() -> str:
 
 
 def test_a_job_that_takes_longer_than_a_second_is_ended_and_told_so(pool: RenderPool) -> None:
-    # What one template may do takes less by its own ceilings; a thousand renders of one do not.
-    source = "{% for a in range(1000) %}{{ a }}{% endfor %}"
-    found = pool._render(source, DECLARED, [VALUES] * 5_000, 10, WALL_SECONDS)
-    assert isinstance(found, Problem)
-    assert found.message.startswith("This template took longer than 1 second.")
+    # What one render may do takes less by its own ceilings; parsing on and on does not, nor do a thousand renders.
+    found = pool.render_all("{% for a in range(1000) %}{{ a }}{% endfor %}", DECLARED, [VALUES] * 5_000)
+    assert isinstance(found, list)
+    assert found[0].text is not None
+    problem = found[-1].problem
+    assert problem is not None
+    assert problem.message.startswith("There was no time left for this")
     assert pool.preview("Hello {{ name }}", VALUES, DECLARED).text == "Hello Ana"
 
 
@@ -129,6 +74,70 @@ def test_a_job_beyond_the_queue_is_told_to_come_back() -> None:
         busy.result()
     assert pool.preview("x", {}, ()).text == "x"
     pool.close()
+
+
+def test_saves_and_publishes_go_before_previews() -> None:
+    pool = RenderPool(workers=1)
+    order: list[str] = []
+
+    def preview() -> None:
+        pool.preview("x", {}, (), patience=60)
+        order.append("preview")
+
+    def check() -> None:
+        pool.check("x", ())
+        order.append("check")
+
+    with ThreadPoolExecutor(2) as threads:
+        with pool._turn(1):
+            done = [threads.submit(preview)]
+            wait_until(lambda: pool._waiting[False] == 1)
+            done.append(threads.submit(check))
+            wait_until(lambda: pool._waiting[True] == 1)
+        for each in done:
+            each.result()
+    assert order == ["check", "preview"]
+    pool.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(3_000):
+        if holds():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("it did not come to that")
+
+
+def test_one_set_of_values_hides_no_other(pool: RenderPool) -> None:
+    slow = "{% for a in goals %}{% for b in range(1000) %}{% set c = name|title|upper|title|upper|title|upper|title %}{% endfor %}{% endfor %}{{ name }}"  # fmt: skip
+    long: dict[str, Any] = {"name": "a " * 30, "goals": ["x"] * 99}
+    broken: dict[str, Any] = {"name": "Ana \ud800", "goals": []}
+    sets = [{"name": "Ana"}, long, {}, broken, long, {"name": "Ada"}]
+    found = pool.render_all(slow, DECLARED, sets, wall=30)  # of processor time it is one second in any case
+    assert isinstance(found, list)
+    assert [each.text for each in (found[0], found[5])] == ["Ana", "Ada"]
+    assert all(each.problem is not None for each in found[2:4])
+    # By the ceilings of the renderer or by the clock, or done on a fast machine: told for itself in any case.
+    assert all(each.text or each.problem for each in (found[1], found[4]))
+
+
+def test_texts_beyond_what_one_answer_holds_are_told_each(pool: RenderPool) -> None:
+    long = "{{ name }}" * 10
+    found = pool.render_all(long, DECLARED, [{"name": "x" * 25_000}] * 20 + [{"name": "y"}])
+    assert isinstance(found, list)
+    assert found[0].text == "x" * 250_000
+    problem = found[19].problem
+    assert problem is not None
+    assert problem.message.startswith("There was no room left for this text")
+    assert found[20].text == "y" * 10
+    assert pool.check_all(long, DECLARED, [{"name": "x" * 25_000}] * 20) == [None] * 20
+
+
+def test_values_too_large_to_hand_over_are_told_each(pool: RenderPool) -> None:
+    found = pool.render_all("{{ name }}", DECLARED, [{"name": "x" * 3_000_000}, {"name": "Ana"}])
+    assert isinstance(found, list)
+    assert found[0].problem == Problem("these values are too large, or too large together with the others")
+    assert found[1].text == "Ana"
 
 
 def test_a_worker_that_died_is_replaced() -> None:
@@ -161,7 +170,8 @@ def test_the_worker_has_an_empty_environment_and_no_open_files_of_ours(
     (worker,) = pool._idle
     process = Path(f"/proc/{worker._process.pid}")
     assert process.joinpath("environ").read_bytes() == b""
-    assert sorted(each.name for each in process.joinpath("fd").iterdir()) == ["0", "1", "2"]
+    # The last is to the child that waits, or not there while one is forked.
+    assert {each.name for each in process.joinpath("fd").iterdir()} <= {"0", "1", "2", "3"}
     if os.geteuid() == 0:
         (uids,) = [
             line for line in process.joinpath("status").read_text().splitlines() if line.startswith("Uid")
@@ -225,7 +235,7 @@ def test_a_warm_pool_has_its_workers_ready() -> None:
     assert len(pool._idle) == 2
     assert pool.preview("x", {}, ()).text == "x"
     pool.close()
-    assert pool._idle == []
+    assert not pool._idle
 
 
 def test_values_are_never_rendered(pool: RenderPool) -> None:
@@ -236,7 +246,7 @@ def test_a_check_finds_what_fails_only_without_the_optional_parameters(pool: Ren
     assert pool.check("{{ name }}{% if goals %}{{ goals[0] }}{% endif %}", DECLARED) is None
     problem = pool.check("{{ name }}\n{{ goals[0] }}", DECLARED)
     assert problem is not None
-    assert problem.message.startswith("when no optional parameter is given, ")
+    assert problem.message.startswith("goals is optional, and without it this fails")
     assert problem.line == 2
 
 

@@ -108,9 +108,9 @@ def test_the_same_text_again_is_refused(first_data: Session, prompt: Prompt, edi
     [
         ("Hello\n{{ user_mesage }}", 2, "did you mean 'user_message'?"),
         ("Hello\n\n{% if %}", 3, ""),
-        ("{% include 'x' %}", 1, "a prompt is one text"),
+        ("{% include 'x' %}", 1, "there is no 'x' to include"),
         ("   ", None, "empty"),
-        ("Topic: {{ topic }} {{ user_message }}", 1, "when no optional parameter is given"),
+        ("Topic: {{ topic }} {{ user_message }}", 1, "topic is optional, and without it this fails"),
         ("fine\nnot\x00 fine", 2, "NUL"),
     ],
 )

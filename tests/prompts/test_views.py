@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.prompts import editing, services
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.render_pool import WORKERS, RenderBusy, shared
 from tests.page import Page, PageClient
 
 CODE = "coaching_response"
@@ -32,7 +33,7 @@ def edit_form(client: PageClient, code: str = CODE) -> dict[str, str]:
 
 
 def rendered(page: Page) -> str:
-    return "".join(page.by_id("preview-text").itertext())
+    return "".join("".join(each.itertext()) for each in page.by_id("preview-text").iter("pre"))
 
 
 # The list
@@ -144,7 +145,9 @@ def test_the_preview_of_a_wrong_text_says_where_and_leaves_the_last_good_one(edi
         f"/_{HERE}/{CODE}/preview", {"body": "One\n{{ user_mesage }}", "value-user_message": "x"}, htmx=True
     )
     status = answer.by_id("preview-status")
-    assert (status.get("data-state"), status.get("data-line")) == ("problem", "2")
+    assert status.get("data-state") == "problem"
+    assert answer.by_id("preview-state").get("data-state") == "problem"
+    assert answer.all("a", data_line="2", data_column="4")
     assert "did you mean 'user_message'?" in " ".join("".join(status.itertext()).split())
     assert 'id="preview-text"' not in answer.text
 
@@ -191,7 +194,7 @@ def test_a_refused_version_comes_back_as_typed_with_the_words_beside_the_field(e
     page = editor.post(f"{HERE}/{CODE}/versions", sent)
     assert page.status == 422
     assert page.texts("title")[0].startswith("Error: ")
-    assert (page.error_of("body") or "").startswith("Line 3: ")
+    assert (page.error_of("body") or "").startswith("Line 3, column 8: ")
     again = page.form(f"{HERE}/{CODE}/edit")
     assert (again["body"], again["value-topic"], again["reason"]) == ("\nOne\n{% for %}", "typed", "Try")
 
@@ -254,6 +257,21 @@ def test_while_the_workers_are_busy_nothing_typed_is_lost(
     assert page.status == 429
     assert page.form(f"{HERE}/{CODE}/edit")["body"] == BODY
     assert "What you typed is below" in page.body
+
+
+def test_while_every_worker_is_taken_other_pages_are_answered_and_previews_told_when_to_come_back(
+    editor: PageClient,
+) -> None:
+    sent = edit_form(editor) | {"body": BODY}
+    pool = shared()
+    with ExitStack() as places:
+        for _ in range(WORKERS):
+            places.enter_context(pool._turn(10))
+        assert editor.get(HERE).status == 200
+        assert editor.get(f"{HERE}/{CODE}").status == 200
+        answer = editor.post(f"/_{HERE}/{CODE}/preview", sent, htmx=True)
+        assert (answer.status, answer.headers["Retry-After"]) == (429, str(RenderBusy.retry_after))
+    assert editor.post(f"/_{HERE}/{CODE}/preview", sent, htmx=True).status == 200
 
 
 # A new template

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
-from controlplane.errors import NotFound, Refused
+from controlplane.errors import NotFound
 from controlplane.prompts.documents import digest
 from controlplane.proposals import bundle, services
 from controlplane.proposals.models import UploadedBundle
@@ -201,16 +201,27 @@ def test_an_upload_is_its_uploaders_alone_and_only_the_last_are_kept(first_data:
     assert bundle.uploaded(first_data, kept[-1], actor=ada).pointer.release == 7
 
 
-def test_a_text_that_no_prompt_may_hold_is_refused(first_data: Session) -> None:
+def test_a_text_that_no_template_may_hold_is_told_with_its_reason_and_spoils_no_other(
+    editor: PageClient, first_data: Session
+) -> None:
     documents = live_entries(first_data, "production")
-    hostile = "{{ ''.__class__ }}\n"
-    documents[PROMPT] = {**documents[PROMPT], "version": 9, "sha256": digest(hostile), "size": len(hostile)}
-    rest = {key: document for key, document in documents.items() if key != PROMPT}
+    other = "prompt/kpi_analysis"
+    hostile, fine = "{{ ''.__class__ }}\n", bodies_of(first_data, {other: documents[other]})
+    fine_text = f"{next(iter(fine.values()))}Be brief.\n"
+    for key, text in ((PROMPT, hostile), (other, fine_text)):
+        documents[key] = {**documents[key], "version": 9, "sha256": digest(text), "size": len(text.encode())}
+    rest = {key: document for key, document in documents.items() if key not in {PROMPT, other}}
+    bodies = {**bodies_of(first_data, rest), digest(hostile): hostile, digest(fine_text): fine_text}
 
-    with pytest.raises(Refused) as refusal:
-        bundle.read(file_of(documents, {**bodies_of(first_data, rest), digest(hostile): hostile}))
+    page = editor.follow(upload(editor, file_of(documents, bodies)))
 
-    assert "Services would refuse this release" in refusal.value.errors["bundle"]
+    assert offered(page) == [PROMPT, other]
+    assert ticked(page) == [other]
+    assert "its text can be no template here. Line 1: .__class__ is not available" in page.body
+    sent = editor.follow(send(editor, page, entries=[PROMPT], step="draft"))
+    assert "Wrong: Holds together with what is live, 1 problem" in sent.body
+    checks = editor.get("/production/proposals/1?part=checks").body
+    assert "Template coaching_response: Line 1: .__class__ is not available" in checks
 
 
 def test_the_form_of_an_upload_says_its_limit(editor: PageClient) -> None:

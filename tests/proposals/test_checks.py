@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 from controlplane.prompts.render_pool import shared
 from controlplane.proposals import checks, reach
 from controlplane.proposals.checks import Check
-from controlplane.proposals.composed import Composed, compose_now
 from controlplane.releases.compose import Document
+from controlplane.releases.composed import Composed, compose_now
+from controlplane.releases.figures import Figures, figures
 from controlplane.releases.saved import live_entry
+from controlplane.releases.trials import Renders
 from tests.releases.changing import DEFAULT, GATE, PREMIUM, PROMPT
 
 INTERACTION = "interaction/COACHING_RESPONSE"
@@ -33,15 +35,23 @@ def composed(session: Session, changes: dict[str, Document | None]) -> Composed:
     return compose_now(session, "production", changes)
 
 
+def renders(session: Session) -> Renders:
+    return Renders(session, shared())
+
+
+def figures_of(session: Session, changes: dict[str, Document | None]) -> list[Figures]:
+    return figures(composed(session, changes), renders(session))
+
+
 def by_name(found: list[Check]) -> dict[str, Check]:
     return {check.name: check for check in found}
 
 
 def test_what_is_in_order_is_green_throughout(first_data: Session) -> None:
     found = checks.content_checks(
-        composed(first_data, {PREMIUM: variant(first_data, temperature=0.1)}), shared()
+        composed(first_data, {PREMIUM: variant(first_data, temperature=0.1)}), renders(first_data)
     )
-    assert [check.name for check in found] == ["valid", "samples", "cost", "context", "limits"]
+    assert [check.name for check in found] == ["valid", "samples", "contract", "cost", "context", "limits"]
     assert {check.state for check in found} == {checks.OK}
 
 
@@ -60,9 +70,27 @@ def test_a_text_that_its_examples_do_not_fill_is_red(first_data: Session) -> Non
     interaction = live(first_data, INTERACTION)
     used = interaction["parameters"][0]["name"]
     without = {**interaction, "parameters": interaction["parameters"][1:]}
-    found = checks.samples_render(composed(first_data, {INTERACTION: without}), shared())
+    found = checks.samples_render(composed(first_data, {INTERACTION: without}), renders(first_data))
     assert found.state == checks.PROBLEM
     assert any(used in detail for detail in found.details)
+
+
+def test_a_text_that_no_longer_fits_what_its_interaction_declares_is_red_with_line_and_column(
+    first_data: Session,
+) -> None:
+    interaction = live(first_data, INTERACTION)
+    kept = [each for each in interaction["parameters"] if each["name"] != "topic"]
+    found = checks.contract_kept(
+        composed(first_data, {INTERACTION: {**interaction, "parameters": kept}}), renders(first_data)
+    )
+    assert found.state == checks.PROBLEM
+    assert all("the interaction has no parameter topic" in detail for detail in found.details)
+    assert ": line 22, column 7: " in found.details[0]
+    unused = [*interaction["parameters"], {"name": "mood", "type": "string", "example": "calm"}]
+    found = checks.contract_kept(
+        composed(first_data, {INTERACTION: {**interaction, "parameters": unused}}), renders(first_data)
+    )
+    assert (found.state, found.short) == (checks.WARNING, "1 warning")
 
 
 def test_a_dearer_model_is_weighed_in_numbers(first_data: Session) -> None:
@@ -70,7 +98,7 @@ def test_a_dearer_model_is_weighed_in_numbers(first_data: Session) -> None:
     key = f"model/{code}"
     model = live(first_data, key)
     dearer = {**model, "output_price_per_million": model["output_price_per_million"] * 10}
-    found = checks.cost_change(composed(first_data, {key: dearer}))
+    found = checks.cost_change(figures_of(first_data, {key: dearer}))
     assert found.state == checks.WARNING
     assert found.short.startswith("cost +")
     assert any(detail.startswith("COACHING_RESPONSE · premium: $") for detail in found.details)
@@ -79,7 +107,7 @@ def test_a_dearer_model_is_weighed_in_numbers(first_data: Session) -> None:
 def test_a_cost_that_is_not_known_is_said_to_be_so(first_data: Session) -> None:
     key = f"model/{live(first_data, PREMIUM)['variants'][0]['model']}"
     unknown = {**live(first_data, key), "output_price_per_million": None}
-    found = checks.cost_change(composed(first_data, {key: unknown}))
+    found = checks.cost_change(figures_of(first_data, {key: unknown}))
     assert (found.state, found.short) == (checks.WARNING, "cost not known")
 
 
@@ -92,13 +120,13 @@ def test_a_text_too_long_for_a_model_or_its_fallback_is_red(first_data: Session,
     }
     if fallback:
         changes[PREMIUM] = variant(first_data, fallbacks=[small])
-    found = checks.context_window(composed(first_data, changes))
+    found = checks.context_window(figures_of(first_data, changes))
     assert found.state == checks.PROBLEM
     assert any(f"of 200 that {small} takes" in detail for detail in found.details)
 
 
 def test_more_tokens_than_a_model_gives_is_red(first_data: Session) -> None:
-    found = checks.context_window(composed(first_data, {PREMIUM: variant(first_data, max_tokens=999_999)}))
+    found = checks.context_window(figures_of(first_data, {PREMIUM: variant(first_data, max_tokens=999_999)}))
     assert found.state == checks.PROBLEM
     assert any("999,999 tokens out are asked" in detail for detail in found.details)
 

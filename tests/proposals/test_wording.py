@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from controlplane.errors import FieldError
 from controlplane.prompts import textdiff
+from controlplane.prompts.textdiff import side_by_side
 from controlplane.proposals.inputs import moment_of
-from controlplane.proposals.pages import side_by_side
 from controlplane.proposals.wording import ask_words, chip, counted, due_words, names_words
 
 

@@ -74,6 +74,24 @@ def test_an_interaction_gains_and_loses_parameters_without_script(
     assert names(first_data) == ["user_input", "business_context"]
 
 
+def test_fields_of_a_list_are_declared_in_the_form_and_a_wrong_line_comes_back_as_typed(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    client, path = client_as("admin"), "/interactions/KPI_ANALYSIS/edit"
+    typed = "name: text\ntarget: text, optional\ncurrent: percentage"
+    page = client.submit(client.get(path), path, {"parameters.0.structure": typed})
+    assert page.status == 422
+    assert "Line 3: “percentage” is no type" in (page.error_of("parameters.0.structure") or "")
+    assert page.form(path)["parameters.0.structure"] == typed
+    shown = client.follow(
+        client.submit(page, path, {"parameters.0.structure": typed.replace("percentage", "text")})
+    )
+    assert "target: text, optional" in shown.body
+    first_data.expire_all()
+    fields = services.get(first_data, Interaction, "KPI_ANALYSIS").parameters[0]["items"]["fields"]
+    assert [each["name"] for each in fields] == ["name", "target", "current"]
+
+
 def test_asking_for_more_rows_keeps_what_was_typed(client_as: ClientAs) -> None:
     client = client_as("admin")
     page = client.submit(

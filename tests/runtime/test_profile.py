@@ -62,7 +62,7 @@ def test_hostile_text_is_refused_before_anything_runs(hostile: Hostile) -> None:
         ("{{ goals|map('uper') }}", 1, "there is no filter uper; did you mean 'upper'?"),
         ("{{ goals|map(goal) }}", 1, "the name of a filter must be written out in quotes"),
         ("{{ goal._x }}", 1, "._x is not available: fields do not begin with _"),
-        ("\n{% include 'shared/tone' %}", 2, "{% include %} is not available: a prompt is one text, so copy the part in"),
+        ("\n{% include 'shared/tone' %}", 2, '{% include %} stands in no finished prompt: snippets, {% include "shared/…" %}, are put in where a template is saved'),
         ("{{ print(goal) }}", 1, "print() is not available: the one function is range()"),
         ("{{ 2 ** 8 }}", 1, "** is not available"),
     ],

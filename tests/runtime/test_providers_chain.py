@@ -28,7 +28,8 @@ from controlplane.runtime.providers import (
     StreamPart,
 )
 from controlplane.runtime.services import calling
-from controlplane.runtime.services.calling import Answer, Target, stream_first_able
+from controlplane.runtime.services.calling import Answer, stream_first_able
+from controlplane.runtime.services.chain import Target
 from tests.runtime.fakes.chain import HANG, NAMES, REQUEST, Chain, Scripted, outcomes
 
 BOTH = pytest.mark.parametrize("streaming", [False, True])

@@ -17,6 +17,7 @@ from controlplane.runtime.errors import (
     TemplateRenderError,
 )
 from controlplane.runtime.renderer import compile_prompt, preview, render, used_variables
+from controlplane.runtime.sandbox import ENVIRONMENT
 from tests.runtime.hostile import HOSTILE, Hostile
 
 DECLARED = [
@@ -253,6 +254,13 @@ def test_output_may_have_256_kib_and_not_a_byte_more(size: int) -> None:
 )
 def test_a_value_is_read_before_the_name_that_it_is_given_to(source: str) -> None:
     assert used_variables(source) == {"goal"}
+
+
+def test_nothing_is_worked_out_while_compiling_and_no_name_is_lost_by_it() -> None:
+    # Jinja's optimizer would run filters then, and cut off the branch with the name.
+    program, _ = ENVIRONMENT.generate(profile.check("{% set x = not (name if [] else 'a'|upper) %}"))
+    assert "'A'" not in program
+    assert used_variables("{% set x = not (name if [] else 'a'|upper) %}") == {"name"}
 
 
 def test_names_that_a_prompt_takes_from_outside() -> None:

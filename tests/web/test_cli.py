@@ -52,3 +52,19 @@ def test_a_person_is_added_under_the_rules_of_the_form(run: Run, database_url: s
     added = run("add-person", " ada@example.com", "--name", "Ada")
     assert added.exit_code == 0
     assert stored_hash(database_url, "ada@example.com")
+
+
+def test_a_call_is_explained_as_the_service_does(run: Run) -> None:
+    told = run("explain", "production", "COACHING_RESPONSE", "--tier", "premium", "--unit", "u-1")
+    assert told.exit_code == 0, told.output
+    assert "decided      The configuration for this tier answers." in told.output
+    found = json.loads(
+        run("explain", "production", "COACHING_RESPONSE", "--tier", "premium", "--json").output
+    )
+    assert (found["path"], found["configuration"]) == (
+        "configuration",
+        "configuration/COACHING_RESPONSE/premium/*",
+    )
+    refused = run("explain", "production", "COACHING_RESPONSE", "--values", "{goal")
+    assert refused.exit_code == 2
+    assert "This is not JSON" in refused.output

@@ -3,11 +3,19 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.exceptions import RequestValidationError
 
-from controlplane.runtime.errors import ControlPlaneRuntimeError
+from controlplane.runtime import canonical
+from controlplane.runtime.errors import (
+    ControlPlaneRuntimeError,
+    PromptProfileError,
+    TemplateNotFoundError,
+    TemplateRenderError,
+)
+from controlplane.runtime.explain import document, explain
 from controlplane.runtime.resolver import Request as Asked
 from controlplane.runtime.resolver import Resolution, resolve
 from controlplane.runtime.service import shapes
@@ -50,6 +58,32 @@ async def resolve_batch(serving: Served, asked: shapes.BatchRequest) -> shapes.B
     return shapes.BatchAnswer(environment=asked.environment, release=live.release, results=results)
 
 
+@router.get("/explain", summary="Why a unit gets what it gets")
+async def explain_one(
+    serving: Served, asked: Annotated[shapes.ExplainQuery, Query()]
+) -> shapes.ExplainAnswer:
+    """Every rule on the way to a variant in order, with what it found, by the release that is served now.
+
+    It is no call of a model and is not counted as a look-up. For a moment of the past ask the control plane.
+    """
+    where = serving.environment(asked.environment)
+    one = Asked(asked.interaction, asked.tier or None, asked.tenant, asked.unit, asked.conversation)
+    values = _values(asked.values)
+    live = await _live(where, one)
+    found = explain(live, one, now=utc_now(), switches=where.releases.switches)
+    text = problem = None
+    if values is not None and found.resolution is not None:
+        prompt = found.resolution.prompt
+        try:
+            rendered = await where.templates.render_template(
+                prompt.code, values, version=prompt, snapshot=live
+            )
+            text = rendered.text
+        except (TemplateNotFoundError, TemplateRenderError, PromptProfileError) as refused:
+            problem = str(refused)
+    return shapes.ExplainAnswer.model_validate(document(found, text=text, problem=problem))
+
+
 @router.post("/render", summary="The text that a prompt becomes")
 async def render(serving: Served, asked: shapes.RenderRequest) -> shapes.RenderAnswer:
     """The prompt of the variant that a unit gets, with these values filled in. No model is called."""
@@ -64,6 +98,20 @@ async def render(serving: Served, asked: shapes.RenderRequest) -> shapes.RenderA
     seconds = time.perf_counter() - began
     where.metrics.render(**labels_of(one.interaction, one.tier, live, found), seconds=seconds)
     return shapes.RenderAnswer(text=rendered.text, resolution=_answer(where, found))
+
+
+def _values(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        found = canonical.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise RequestValidationError(
+            [{"loc": ("query", "values"), "msg": "must be a JSON object", "type": "value_error"}]
+        )
+    return found
 
 
 async def _resolve(where: Environment, asked: Asked) -> tuple[Resolution, Snapshot]:

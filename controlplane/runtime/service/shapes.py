@@ -114,6 +114,90 @@ class ResolveAnswer(BaseModel):
         )
 
 
+class ExplainQuery(ResolveQuery):
+    """Whose configuration, and why."""
+
+    conversation: Name | None = Field(None, description="Where conversations are bucketed.")
+    values: Annotated[str, Field(max_length=16_384)] | None = Field(
+        None, description="Values of the template as a JSON object; then its text is in the answer."
+    )
+
+
+class StepAnswer(BaseModel):
+    """One rule on the way, and what it found."""
+
+    rule: str
+    verdict: str
+    sentence: str
+    key: str | None
+
+
+class VariantAnswer(BaseModel):
+    """One variant of the configuration that answers; a range is its first bucket and the one after its last."""
+
+    version: int
+    model: str
+    share: int
+    ranges: list[tuple[int, int]]
+    counts: bool
+    chosen: bool
+
+
+class LinkAnswer(BaseModel):
+    """One model of the chain; `left_out` says why it is never asked."""
+
+    model: str
+    provider: str
+    model_id: str
+    left_out: str | None
+
+
+class AskedAnswer(BaseModel):
+    """What was asked."""
+
+    interaction: str
+    tier: str | None
+    tenant: str | None
+    unit: str | None
+    conversation: str | None
+
+
+class InGateAnswer(BaseModel):
+    """Whether the unit is inside the gate."""
+
+    included: bool
+    bucket: int | None
+
+
+class TemplateAnswer(BaseModel):
+    """Which version of which template."""
+
+    code: str
+    version: int
+
+
+class ExplainAnswer(BaseModel):
+    """Why a call gets what it gets: the outcome, and every rule on the way in the order in which it is asked."""
+
+    environment: str
+    release: int
+    at: str
+    request: AskedAnswer
+    path: str
+    sentence: str
+    steps: list[StepAnswer]
+    gate: InGateAnswer
+    configuration: str | None
+    bucket: int | None
+    version: int | None
+    model: str | None
+    template: TemplateAnswer | None
+    variants: list[VariantAnswer]
+    chain: list[LinkAnswer]
+    text: str | None = Field(None, description="What the template becomes with the values given.")
+    problem: str | None = Field(None, description="Why it becomes nothing.")
+
+
 class RenderRequest(Strict):
     """Whose prompt, and its values."""
 

@@ -15,10 +15,8 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from controlplane.runtime.entries import Model
 from controlplane.runtime.providers import errors
 from controlplane.runtime.providers.base import (
-    OPTIONAL_PARAMETERS,
     NeedsMaxTokens,
     Provider,
     ProviderRequest,
@@ -28,6 +26,7 @@ from controlplane.runtime.providers.base import (
 from controlplane.runtime.providers.deadlines import until
 from controlplane.runtime.providers.manager import ProviderManager
 from controlplane.runtime.services.answers import Attempt
+from controlplane.runtime.services.chain import Target, fit, is_too_long
 
 _TRIES = 2
 _FIRST_PAUSE = 0.2
@@ -35,17 +34,6 @@ _SHARE = 2 / 3
 # With another model at hand nobody waits for longer than this to be let in by the first.
 _LONGEST_PAUSE = 5.0
 _STALL_SECONDS = 30.0
-_CHARACTERS_PER_TOKEN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model to call; `model` is its registry entry, which the legacy path does not have."""
-
-    provider: str
-    model_id: str
-    code: str | None = None
-    model: Model | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +216,13 @@ class _Chain:
 
     def turns(self, targets: Sequence[Target]) -> Iterator[_Turn]:
         """One try after the other; whoever gets an answer asks for no more."""
-        fitted = [(target, *_fit(self.request, target)) for target in targets]
+        fitted = [(target, *fit(self.request, target)) for target in targets]
         last = max(
-            (index for index, (target, own, _) in enumerate(fitted) if not _is_too_long(own, target)),
+            (index for index, (target, own, _) in enumerate(fitted) if not is_too_long(own, target)),
             default=-1,
         )
         for index, (target, own, dropped) in enumerate(fitted):
-            if _is_too_long(own, target):
+            if is_too_long(own, target):
                 too_long = "prompt and answer exceed its context window"
                 self.attempts.append(_attempt(target, errors.ContextTooLongError.kind, too_long))
                 continue
@@ -282,25 +270,3 @@ def _attempt(
         error=error,
         latency_ms=latency_ms,
     )
-
-
-def _fit(request: ProviderRequest, target: Target) -> tuple[ProviderRequest, tuple[str, ...]]:
-    """The request as this model takes it, and the names of the parameters it does not."""
-    own = replace(request, model_id=target.model_id)
-    if target.model is None:
-        return own, ()
-    own, dropped = own.only_taking(
-        tuple(name for name in OPTIONAL_PARAMETERS if name in target.model.parameters)
-    )
-    most = target.model.max_output_tokens
-    if own.max_tokens is not None and own.max_tokens > most:  # a fallback may give less than the first choice
-        own = replace(own, max_tokens=most)
-    return own, dropped
-
-
-def _is_too_long(request: ProviderRequest, target: Target) -> bool:
-    """Whether the call cannot fit. A guess on the safe side: the model's own tokenizer has the last word."""
-    if target.model is None:
-        return False
-    characters = len(request.system or "") + sum(len(message.content) for message in request.messages)
-    return characters // _CHARACTERS_PER_TOKEN + (request.max_tokens or 0) > target.model.context_window

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controlplane.runtime.entries import Variant
 from controlplane.runtime.errors import (
     ConfigurationNotFoundError,
     ControlPlaneRuntimeError,
@@ -17,8 +16,8 @@ from controlplane.runtime.errors import (
 from controlplane.runtime.providers.base import Message, ProviderRequest
 from controlplane.runtime.resolver import Reason, Resolution, in_gate
 from controlplane.runtime.services.answers import Path, Step
-from controlplane.runtime.services.calling import Target
 from controlplane.runtime.services.calls import Call
+from controlplane.runtime.services.chain import Target, targets_of
 from controlplane.runtime.services.configuration import LLMConfigurationService, NoReleaseError
 from controlplane.runtime.services.health import who_threw
 from controlplane.runtime.services.measuring import Descent, Measurements
@@ -100,7 +99,7 @@ class Planner:
             path=Path.CONFIGURATION,
             why=resolution.why,
             request=_request(resolution, rendered),
-            targets=_targets(snapshot, resolution.variant),
+            targets=targets_of(snapshot, resolution.variant),
             instructions=rendered.source,
             descent=descent,
             resolution=resolution,
@@ -203,13 +202,3 @@ def _request(resolution: Resolution, rendered: RenderedTemplate) -> ProviderRequ
         frequency_penalty=variant.frequency_penalty,
         presence_penalty=variant.presence_penalty,
     )
-
-
-def _targets(snapshot: Snapshot, variant: Variant) -> list[Target]:
-    """The variant's model and its fallbacks, as far as they are active in this release."""
-    targets = []
-    for code in (variant.model, *variant.fallbacks):
-        model = snapshot.model(code)
-        if model is not None and (model.active or code == variant.model):
-            targets.append(Target(model.provider, model.provider_model_id, code, model))
-    return targets

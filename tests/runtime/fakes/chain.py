@@ -13,7 +13,8 @@ from controlplane.runtime.providers import (
     ProviderResponse,
     StreamPart,
 )
-from controlplane.runtime.services.calling import Answer, Target, call_first_able, stream_first_able
+from controlplane.runtime.services.calling import Answer, call_first_able, stream_first_able
+from controlplane.runtime.services.chain import Target
 
 REQUEST = ProviderRequest(
     model_id="",

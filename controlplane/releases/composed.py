@@ -1,7 +1,7 @@
 """A proposal put onto what is live now: what it would change, and what would be live then."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from controlplane.releases.compose import Document
 from controlplane.releases.content import Content, Live, live_content
 from controlplane.releases.diff import EntryChange, diff
 from controlplane.releases.saved import documents_of
-from controlplane.runtime import entries
+from controlplane.runtime import canonical, entries
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.validate import Problem
 
@@ -91,6 +91,21 @@ def compose_now(session: Session, environment: str, proposed: Mapping[str, Docum
     changes = diff(before, after)
     content, unwritten = live.content.changed(session, changes)
     return Composed(changes, live, content, unwritten)
+
+
+def compose_text(session: Session, environment: str, key: str, body: str, *, interaction: str) -> Composed:
+    """Put a text, whether it is saved or not, onto what is live in an environment now, as the template with this key."""
+    live = live_content(session, environment)
+    data = body.encode(errors="replace")
+    before = documents_of(live.content.texts, [key])
+    digest = canonical.digest(data)
+    if before.get(key, {}).get("sha256") == digest:
+        return Composed([], live, live.content, [])
+    version = before.get(key, {}).get("version", 0) + 1
+    document = {"interaction": interaction, "version": version, "sha256": digest, "size": len(data)}
+    changes = diff(before, {key: document})
+    content, unwritten = live.content.changed(session, changes)
+    return Composed(changes, live, replace(content, bodies={**content.bodies, digest: body}), unwritten)
 
 
 def variants_of(document: Document | None) -> list[Document]:

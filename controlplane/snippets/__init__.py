@@ -1,0 +1,1 @@
+"""Snippets: texts that templates share, put into them when they are saved."""
