@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from controlplane.audit.kinds import kind_of
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.plain import shown
 from controlplane.db import Json
 
 # Events whose before and after are whole documents keep them under paths as deep as this.
@@ -83,12 +85,7 @@ def days_of(events: Sequence[AuditEvent]) -> list[Day]:
 
 def tone_of(action: str) -> str:
     """How loud an event is: what takes something away from people is red, what puts something live is green."""
-    verb = action.rpartition(".")[2]
-    if verb in {"aborted", "sign_in_refused", "disabled", "archived"}:
-        return "failed"
-    if verb in {"published", "rolled_back", "finished"}:
-        return "live"
-    return "rolling" if action.startswith(("rollout.", "gate.")) else "neutral"
+    return kind_of(action).tone
 
 
 def initials(name: str) -> str:
@@ -111,7 +108,11 @@ def field_changes(before: Json | None, after: Json | None) -> list[FieldChange]:
 
 def as_json(document: Json | None) -> str | None:
     """A document as people read JSON."""
-    return None if document is None else json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True)
+    return (
+        None
+        if document is None
+        else shown(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+    )
 
 
 def _flat(value: Any, path: str = "", depth: int = 0) -> dict[str, Any]:
@@ -126,4 +127,4 @@ def _flat(value: Any, path: str = "", depth: int = 0) -> dict[str, Any]:
 def _spell(value: Any) -> str | None:
     if value is None:
         return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return shown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))

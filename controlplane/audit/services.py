@@ -5,11 +5,11 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
+from controlplane.audit.keys_in_text import fields_without_keys, without_keys
 from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.audit.plain import one_line
+from controlplane.audit.tickets import ticket_in
 from controlplane.db import Json, now
-
-# A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere.
-_CONTROL = dict.fromkeys((*range(32), 127, 8232, 8233, *range(8234, 8239), *range(8294, 8298)), " ")
 
 
 def record(
@@ -27,35 +27,50 @@ def record(
     release: int | None = None,
     proposal: int | None = None,
     emergency: bool = False,
+    effect_share: int | None = None,
+    approvals: int | None = None,
+    approvals_needed: int | None = None,
 ) -> AuditEvent:
     """Add one event in the caller's transaction and return it, numbered and chained by the database.
 
     `action` is "<object>.<verb in the past>"; `sentence` says in words what was done and to what effect, past tense,
     without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %". `emergency` marks what was done without the
     agreement that the environment asks for, and opens a review of it after the fact.
+
+    `effect_share` is how many of all users get something else, in hundred-thousandths; `approvals` of `approvals_needed`
+    people agreed. Both are said where they are known: they cannot be found out later.
+
+    A key or password that came in here nevertheless is replaced by its fingerprint: nothing is ever taken out of the record.
     """
     event = AuditEvent(
         id=new_identifier(),
         at=now(),
         actor_kind=actor.kind,
-        actor_id=actor.id,
-        actor_name=_one_line(actor.name),
+        actor_id=one_line(actor.id),
+        actor_name=one_line(actor.name),
         actor_role=actor.role.value,
         via=actor.via,
-        action=action,
-        object_kind=object_kind,
-        object_key=object_key,
+        action=one_line(action),
+        object_kind=one_line(object_kind),
+        object_key=one_line(object_key),
         environment=environment,
-        sentence=_one_line(sentence),
-        reason=_one_line(reason) if reason else None,
-        before=before if before is not None else null(),
-        after=after if after is not None else null(),
+        sentence=without_keys(one_line(sentence)),
+        reason=without_keys(one_line(reason)) if reason else None,
+        ticket=ticket_in(reason),
+        token=actor.token,
+        owner_id=actor.owner_id,
+        owner_name=one_line(actor.owner_name) if actor.owner_name else None,
+        effect_share=effect_share,
+        approvals=approvals,
+        approvals_needed=approvals_needed,
+        before=fields_without_keys(before) if before is not None else null(),
+        after=fields_without_keys(after) if after is not None else null(),
         release=release,
         proposal=proposal,
         emergency=emergency,
-        request_id=actor.request_id,
-        address=actor.address,
-        user_agent=_one_line(actor.user_agent)[:300] if actor.user_agent else None,
+        request_id=one_line(actor.request_id) if actor.request_id else None,
+        address=one_line(actor.address) if actor.address else None,
+        user_agent=one_line(actor.user_agent)[:300] if actor.user_agent else None,
     )
     session.add(event)
     session.flush()
@@ -63,7 +78,3 @@ def record(
         session.add(EmergencyReview(event_id=event.id, actor_id=actor.id, opened_at=event.at))
         session.flush()
     return event
-
-
-def _one_line(text: str) -> str:
-    return text.translate(_CONTROL).strip()

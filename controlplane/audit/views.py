@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
@@ -12,6 +12,8 @@ from controlplane.audit import pages, queries, reviews
 from controlplane.audit.inputs import DATES, WORDS, ReviewInput, asked_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.proof import last_anchors, proof
+from controlplane.audit.tickets import link_to_ticket
 from controlplane.errors import Conflict, Refused
 from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
@@ -38,6 +40,7 @@ def index() -> str:
         listed=listed,
         days=pages.days_of(listed.events),
         emergencies=reviews.open_count(session),
+        proof=proof(session),
         links=_links(listed.events),
         options={
             "actor": _offered(queries.known_actors(session), asked.wanted.actor),
@@ -58,6 +61,14 @@ def index() -> str:
 def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
     """One change, with all that is known of it."""
     return _show_page(id, fill({}))
+
+
+@blueprint.get("/changes/record")
+@requires(Role.VIEWER)
+def standing() -> str:
+    """Whether the record is whole, and how that is known."""
+    session = db_session()
+    return render_template("audit/record.html", proof=proof(session), anchors=last_anchors(session))
 
 
 @blueprint.get("/changes/emergencies")
@@ -106,6 +117,7 @@ def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> st
         after=pages.as_json(event.after),
         object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
+        ticket_link=link_to_ticket(event.ticket, current_app.config["TICKET_URL"]),
         object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
         previous=previous,
         following=following,

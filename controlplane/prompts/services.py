@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.keys_in_text import find_key
 from controlplane.audit.services import record
 from controlplane.db import Json, now
 from controlplane.drafts import Drafts, storable
@@ -364,6 +365,7 @@ def _checked(
 ) -> Expanded:
     """Return the text with its snippets put in, once the render worker has found nothing against it."""
     _refuse_nul(body)
+    _refuse_key(body, field)
     problem = _problem(session, body, library, interaction)
     if problem is not None:
         raise BodyRefused(problem, field)
@@ -390,6 +392,12 @@ def _is_text_of(session: Session, prompt: Prompt, number: int, body: str) -> boo
         PromptVersion.prompt_code == prompt.code, PromptVersion.number == number, PromptVersion.body == body
     )
     return session.scalar(query) is not None
+
+
+def _refuse_key(text: str, field: str) -> None:
+    found = find_key(text)
+    if found is not None:
+        raise BodyRefused(Problem(found.words_in_a_template, found.line), field)
 
 
 def _locked_latest(session: Session, prompt: Prompt) -> PromptVersion:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.keys_in_text import find_key
 from controlplane.audit.services import record
 from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
@@ -250,7 +251,8 @@ _PATIENCE: Final = 8.0
 
 def _checked(body: str) -> str:
     body = normalise(body)
-    problem = problem_of(body)
+    key = find_key(body)
+    problem = Problem(key.words_in_a_template, key.line) if key else problem_of(body)
     if problem is not None:
         raise SnippetRefused(problem)
     return body

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
+from controlplane.audit import pages
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.verify import verify
 from tests.audit.events import told
@@ -100,13 +101,21 @@ def test_many_writers_at_once_make_one_chain_without_gaps(engine: Engine) -> Non
         "Ada\ttab",
         "Ada\x00nul",
         "Ada\x7fdelete",
+        "Ada\x9bcontrol",
+        "Ada\u200fmark",
     ],
 )
 def test_control_characters_cannot_forge_a_line(session: Session, forged: str) -> None:
-    actor = Actor(kind="person", id="1", name=forged, role=Role.VIEWER, via="browser", user_agent=forged)
-    event = told(session, f"renamed it to {forged}", actor=actor, reason=forged)
+    actor = Actor(
+        kind="token", id=forged, name=forged, role=Role.VIEWER, via="api", user_agent=forged,
+        owner_name=forged, request_id=forged, address=forged,
+    )  # fmt: skip
+    event = told(session, f"renamed it to {forged}", actor=actor, reason=forged, object_key=forged)
     session.expire(event)
-    for stored in (event.actor_name, event.sentence, event.reason, event.user_agent):
+    for stored in (
+        event.actor_id, event.actor_name, event.sentence, event.reason, event.user_agent, event.owner_name,
+        event.request_id, event.address, event.object_key,
+    ):  # fmt: skip
         assert stored is not None
         assert "Ada " in stored
         assert stored.replace("Ada", "").isprintable()
@@ -136,3 +145,9 @@ def test_a_fresh_id_sorts_after_those_of_earlier_moments(session: Session) -> No
     assert len(first) == 26
     assert first.isalnum()
     assert first.upper() == first
+
+
+def test_what_was_recorded_as_it_came_is_spelt_out_where_it_is_shown() -> None:
+    (field,) = pages.field_changes({"note": "a\u202eb"}, {"note": "a\x1b[2Jb"})
+    assert (field.before, field.after) == ("a\\u202eb", "a\\u001b[2Jb")
+    assert "\u202e" not in (pages.as_json({"note": "\u202e"}) or "")

@@ -281,7 +281,11 @@ def test_a_rollouts_move_is_a_release_of_one_key_told_in_its_own_words(first_dat
     release = move(first_data, "production", {PREMIUM: two_variants(first_data, "production")})
 
     told = last_event(first_data)
-    assert (told.action, told.sentence, told.release) == ("rollout.started", "started something", 2)
+    assert (told.action, told.sentence, told.release) == (
+        "rollout.started",
+        "started something; 10 % of users move from CLAUDE_3_5_SONNET to CLAUDE_3_HAIKU",
+        2,
+    )
     assert release.source == "rollout"
     assert release.summary == "COACHING_RESPONSE · premium: version 1 100 % → 90 %, version 2 0 % → 10 %"
 
