@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from controlplane.db import Json
 from controlplane.runtime.entries import PARAMETER_TYPES
 
 DEEPEST: Final = 5
 MOST_FIELDS: Final = 100
 LONGEST_DESCRIPTION: Final = 200
+Json = dict[str, Any]
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _TYPES: Final = ", ".join((*PARAMETER_TYPES, "list of …"))
 _DASH: Final = re.compile(r"\s+(?:—|–|--?)\s+")
