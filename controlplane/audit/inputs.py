@@ -3,22 +3,12 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
-
-from pydantic import BaseModel, Field
 
 from controlplane.audit.queries import Filter
 
 WORDS = ("q", "actor", "action", "object_kind", "object_key", "environment")
 DATES = ("after", "before")
 _LONGEST = 200
-
-
-class ReviewInput(BaseModel):
-    """What somebody says of an emergency after the fact."""
-
-    answer: Literal["agree", "dispute"]
-    comment: str | None = Field(default=None, max_length=10_000)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, Index, text
+from sqlalchemy import BigInteger, FetchedValue, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from controlplane.db import Base, Json
@@ -51,24 +51,3 @@ class AuditEvent(Base):
     user_agent: Mapped[str | None]
     previous_hash: Mapped[str] = mapped_column(server_default=FetchedValue())
     hash: Mapped[str] = mapped_column(server_default=FetchedValue())
-
-
-class EmergencyReview(Base):
-    """The look at an emergency after the fact: opened with its event, answered by somebody else."""
-
-    __tablename__ = "emergency_reviews"
-    __table_args__ = (
-        CheckConstraint("state IN ('open', 'agreed', 'disputed')", name="state_is_known"),
-        CheckConstraint("reviewer_id <> actor_id", name="reviewer_is_somebody_else"),
-        CheckConstraint("(state = 'open') = (reviewer_id IS NULL)", name="answered_by_somebody"),
-        Index("ix_emergency_reviews_state", "state"),
-    )
-
-    event_id: Mapped[str] = mapped_column(primary_key=True)
-    actor_id: Mapped[str]
-    opened_at: Mapped[dt.datetime]
-    state: Mapped[str] = mapped_column(default="open")
-    reviewer_id: Mapped[str | None]
-    reviewer_name: Mapped[str | None]
-    reviewed_at: Mapped[dt.datetime | None]
-    comment: Mapped[str | None]

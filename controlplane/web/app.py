@@ -29,7 +29,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 BLUEPRINTS = (
     "controlplane.web.health",
     "controlplane.accounts.views",
+    "controlplane.accounts.access_views",
     "controlplane.audit.views",
+    "controlplane.reviews.views",
+    "controlplane.reviews.report_views",
     "controlplane.registry.views",
     "controlplane.prompts.views",
     "controlplane.configurations.views",
