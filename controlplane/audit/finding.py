@@ -148,9 +148,14 @@ def count(session: Session, wanted: Wanted) -> int:
     return len(_matches(session, wanted, limit=MOST_COUNTED + 1))
 
 
-def all_of(wanted: Wanted) -> Select[tuple[AuditEvent]]:
-    """Select everything that matches, newest first."""
-    return select(AuditEvent).where(*_conditions(wanted)).order_by(*_NEWEST)
+def all_of(wanted: Wanted, columns: Sequence[Any]) -> Select[Any]:
+    """Select these columns of everything that matches, newest first."""
+    return select(*columns).where(*_conditions(wanted)).order_by(*_NEWEST)
+
+
+def last_number(session: Session) -> int:
+    """Return the number of the last event that is recorded."""
+    return session.scalar(select(func.max(AuditEvent.sequence))) or 0
 
 
 def _matches(
@@ -188,7 +193,7 @@ def _windows(
     session: Session, span: Span, *, before: Place | None, after: Place | None
 ) -> Iterator[list[ColumnElement[bool]]]:
     """Cut the record into stretches of moments, the nearest to where the page begins first, each wider than the last."""
-    number = after.sequence if after else before.sequence if before else _last_number(session, span.end)
+    number = after.sequence if after else before.sequence if before else _number_before(session, span.end)
     edge: dt.datetime | None = None
     for step in _STEPS:
         number += step if after else -step
@@ -208,7 +213,7 @@ def _windows(
         yield [AuditEvent.at >= edge] if after else [AuditEvent.at < edge]
 
 
-def _last_number(session: Session, end: dt.datetime | None) -> int:
+def _number_before(session: Session, end: dt.datetime | None) -> int:
     query = select(AuditEvent.sequence).order_by(*_NEWEST).limit(1)
     return session.scalar(query.where(AuditEvent.at < end) if end else query) or 0
 

@@ -29,8 +29,8 @@ WORDS: Mapping[str, str] = {
     "is": "a state it is in",
 }
 
-# What may follow `is:`. `queries.STATES` says how each is found, and a test that both tables have the same.
-STATES: Mapping[str, str] = {
+# What may follow `is:`. `finding.STATES` says how each is found; features above add theirs to both.
+STATES: dict[str, str] = {
     "revert": "took something back",
     "emergency": "done without the agreement that is asked for",
 }
@@ -211,9 +211,8 @@ def _against(term: Term, states: frozenset[str]) -> str | None:
     if term.word is None:
         return None
     if term.word not in WORDS:
-        return _unknown(f"{term.word}:", [f"{word}:" for word in WORDS], "word") + (
-            " To look for it as text, put it in quotation marks."
-        )
+        told = _unknown("word", term.word, WORDS, "{}:")
+        return f"{told} To look for it as text, put it in quotation marks."
     check = _CHECKS.get(term.word)
     return check(term, states) if check else None
 
@@ -230,7 +229,7 @@ def _check_date(term: Term, _states: frozenset[str]) -> str | None:
 def _check_state(term: Term, states: frozenset[str]) -> str | None:
     if term.value in states and not term.prefix:
         return None
-    return _unknown(f"is:{term.value}", [f"is:{state}" for state in sorted(states)], "state")
+    return _unknown("state", term.value, sorted(states), "is:{}")
 
 
 def _check_release(term: Term, _states: frozenset[str]) -> str | None:
@@ -248,11 +247,12 @@ _CHECKS: dict[str, Callable[[Term, frozenset[str]], str | None]] = {
 }
 
 
-def _unknown(given: str, known: list[str], noun: str) -> str:
+def _unknown(noun: str, given: str, known: Iterable[str], spelt: str) -> str:
     near = difflib.get_close_matches(given.lower(), known, n=1, cutoff=0.5)
+    what = f"Unknown {noun} “{spelt.format(given[:40])}”."
     if near:
-        return f"Unknown {noun} “{given[:40]}”. Did you mean “{near[0]}”?"
-    return f"Unknown {noun} “{given[:40]}”. There are {_list(known)}."
+        return f"{what} Did you mean “{spelt.format(near[0])}”?"
+    return f"{what} There are {_list(map(spelt.format, known))}."
 
 
 def _list(words: Iterable[str]) -> str:

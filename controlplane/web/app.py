@@ -30,6 +30,7 @@ BLUEPRINTS = (
     "controlplane.web.health",
     "controlplane.accounts.views",
     "controlplane.audit.views",
+    "controlplane.audit.finding_views",
     "controlplane.registry.views",
     "controlplane.prompts.views",
     "controlplane.configurations.views",
