@@ -7,8 +7,11 @@ from flask import Blueprint, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
-from controlplane.audit import pages, queries
-from controlplane.audit.inputs import DATES, WORDS, asked_of
+from controlplane.audit import finding, language, listing, pages, queries, saved_views
+from controlplane.audit.export import FORMATS
+from controlplane.audit.finding import Wanted
+from controlplane.audit.inputs import asked_of
+from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
 from controlplane.db import now
@@ -26,31 +29,51 @@ blueprint = Blueprint("audit", __name__)
 
 @blueprint.get("/changes")
 @requires(Role.VIEWER)
-def index() -> str:
-    """The list, newest first, narrowed by what the address says."""
+def index() -> ResponseReturnValue:
+    """The list, newest first, narrowed by what the address asks for; a term that cannot be read is marked where it stands."""
+    page = list_page()
+    return (page, 422) if asked_of(request.args).reading.problems else page
+
+
+def list_page(saving: Parsed[Any] | None = None) -> str:
+    """The page of the list; `saving` is what somebody tried to keep as a view."""
     session = db_session()
-    asked = asked_of(request.args)
-    listed = queries.changes(session, asked.wanted, older_than=asked.older_than, newer_than=asked.newer_than)
+    # What came with a form that was refused stands in it; otherwise the address says it all.
+    asked = asked_of(request.args if saving is None else {"q": saving["q"].value})
+    wanted = Wanted(asked.query, now=now(), upto=asked.upto)
+    found = finding.find(session, wanted, older_than=asked.older_than, newer_than=asked.newer_than)
+    last = finding.last_number(session)
+    text = str(asked.query)
+    actor = current_actor()
     return render_template(
         "audit/index.html",
-        form=fill({name: request.args.get(name) for name in (*WORDS, *DATES)}),
         asked=asked,
-        listed=listed,
-        days=pages.days_of(listed.events),
+        found=found,
+        days=pages.days_of(found.events),
+        links=_links(found.events),
         emergencies=emergency_count(session),
-        reviews=reviews_of(session, [event.id for event in listed.events]),
-        links=_links(listed.events),
-        options={
-            "actor": _offered(queries.known_actors(session), asked.wanted.actor),
-            "action": _offered(
-                [(each, each) for each in queries.known_actions(session)], asked.wanted.action
-            ),
-            "environment": _offered(
-                [(each.code, each.name) for each in environments()], asked.wanted.environment
-            ),
-        },
-        newer_url=_turn("newer", listed.newer),
-        older_url=_turn("older", listed.older),
+        reviews=reviews_of(session, [event.id for event in found.events]),
+        chips=listing.chips_of(asked.query, _url_of, found.events),
+        facets=listing.facets_of(
+            asked.query, found.figures, _url_of, lambda word: _list_url(text, open=word), open=request.args.get("open")
+        ),
+        strip=listing.strip_of(asked.query, found.figures, wanted.span, _url_of, now=wanted.now),
+        views=listing.views_of(
+            saved_views.views_for(session, actor),
+            [(each.code, each.name) for each in environments() if each.protected],
+            asked.reading,
+            _list_url,
+            own_id=actor.id,
+            may_remove_all=may(Role.ADMIN),
+        ),
+        exports=[
+            (form.upper(), url_for("finding.take", form=form, q=text or None, upto=last)) for form in FORMATS
+        ],
+        words=language.WORDS,
+        states=language.STATES,
+        saving=saving or fill({"q": text}),
+        newer_url=_list_url(text, newer=found.newer) if found.newer else None,
+        older_url=_list_url(text, older=found.older) if found.older else None,
     )
 
 
@@ -101,13 +124,6 @@ def _text_change(event: AuditEvent) -> Sequence[textdiff.Row] | None:
     return textdiff.lines(old, new)
 
 
-def _offered(options: Sequence[tuple[str, str]], chosen: str | None) -> list[tuple[str, str]]:
-    """The choices of a filter, with what the address asks for: "All" must never stand over a narrowed list."""
-    if chosen is None or any(value == chosen for value, _ in options):
-        return [*options]
-    return [*options, (chosen, chosen)]
-
-
 def _links(events: Sequence[AuditEvent]) -> dict[str, tuple[str | None, str | None]]:
     """For each event the address of its object and of its release."""
     where = _environment_code()
@@ -126,9 +142,9 @@ def _environment_code() -> str | None:
     return here.code if here else None
 
 
-def _turn(direction: str, cursor: int | None) -> str | None:
-    if cursor is None:
-        return None
-    turned: dict[str, Any] = {name: value for name, value in request.args.items() if name in (*WORDS, *DATES)}
-    turned[direction] = cursor
-    return url_for(".index", **turned)
+def _url_of(query: Query) -> str:
+    return _list_url(str(query))
+
+
+def _list_url(text: str, **more: Any) -> str:
+    return url_for("audit.index", q=text or None, **more)

@@ -31,6 +31,7 @@ BLUEPRINTS = (
     "controlplane.accounts.views",
     "controlplane.accounts.access_views",
     "controlplane.audit.views",
+    "controlplane.audit.finding_views",
     "controlplane.reviews.views",
     "controlplane.reviews.report_views",
     "controlplane.registry.views",
