@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
@@ -14,6 +14,7 @@ from controlplane.audit.inputs import asked_of
 from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.tickets import link_to_ticket
 from controlplane.db import now
 from controlplane.prompts import textdiff
 from controlplane.prompts.services import get_version
@@ -105,6 +106,7 @@ def change_page(
         after=pages.as_json(event.after),
         object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
+        ticket_link=link_to_ticket(event.ticket, current_app.config["TICKET_URL"]),
         object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
         previous=previous,
         following=following,
