@@ -204,7 +204,8 @@ def set_reviewer(person_id: uuid.UUID) -> ResponseReturnValue:
     form = parse(ReviewerInput, request.form)
     person = services.get_person(db_session(), person_id)
     if form.value is None:
-        return _person_page(person, form), 422
+        refusal = Refused({"": "Say whether they may review."})
+        return _person_page(person, fill({"role": person.role}).refused(refusal)), 422
     try:
         services.set_reviewer(db_session(), person, may_review=form.value.may_review, actor=current_actor())
     except Refused as refusal:

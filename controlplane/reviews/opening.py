@@ -74,7 +74,7 @@ def _facts(
         at=event.at,
         environment=event.environment,
         protected=environment is not None and environment.protected,
-        share=effect.share,
+        share=effect.share if event.effect_share is None else event.effect_share,
         whom=effect.whom,
         entries=effect.entries if event.release else 1,
         actor_kind=event.actor_kind,
@@ -99,7 +99,7 @@ def _person(session: Session, event: AuditEvent) -> Person | None:
 def _approvals(session: Session, event: AuditEvent) -> tuple[int, int]:
     """How many agreed to what the event made live, and how many of them had written some of it."""
     if event.proposal is None or event.release is None:
-        return 0, 0
+        return event.approvals or 0, 0
     agreed = ProposalParticipant.approved_sha256.is_not(None)
     query = select(
         func.count().filter(agreed), func.count().filter(agreed, ProposalParticipant.contributed)

@@ -13,7 +13,7 @@ from controlplane.audit.queries import get_event
 from controlplane.audit.views import change_page
 from controlplane.db import now
 from controlplane.errors import Conflict, Refused
-from controlplane.reviews import listing, pages, services
+from controlplane.reviews import listing, pages, services, words
 from controlplane.reviews.inputs import LEAST, SAMPLES, AnswerInput, ReplyInput, RulesInput, SignOffInput
 from controlplane.reviews.models import ReviewRules
 from controlplane.reviews.opening import rules_of
@@ -26,6 +26,7 @@ from controlplane.web.redirects import safe_path
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("reviews", __name__)
+words.teach()
 
 FILTERS = ("show", "environment", "risk", "when", "only")
 

@@ -8,6 +8,9 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
+from controlplane.db import now
+from controlplane.reviews import services
+from controlplane.reviews.listing import Wanted
 from controlplane.reviews.models import EventReview
 from tests.audit.events import ADA, told
 
@@ -46,3 +49,21 @@ def review_of(session: Session, event: AuditEvent) -> EventReview:
 def newest(session: Session, count: int = 1) -> Sequence[AuditEvent]:
     query = select(AuditEvent).order_by(AuditEvent.sequence.desc()).limit(count)
     return session.scalars(query).all()
+
+
+def make_sign_off(session: Session) -> int:
+    """Something signed off; its number."""
+    published(session)
+    at = now()
+    chosen = services.choose(session, Wanted(), actor=GRACE, at=at)
+    signed = services.sign_off(
+        session,
+        Wanted(),
+        statement="Looked at each of them",
+        through=chosen.through,
+        count=chosen.count,
+        sha256=chosen.sha256,
+        at=at,
+        actor=GRACE,
+    )
+    return signed.number
