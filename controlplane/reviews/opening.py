@@ -79,7 +79,7 @@ def _facts(
         entries=effect.entries if event.release else 1,
         actor_kind=event.actor_kind,
         role=event.actor_role,
-        days_in_role=(event.at - person.role_since).days if person and person.role_since else None,
+        days_in_role=max(0, (event.at - person.role_since).days) if person and person.role_since else None,
         emergency=event.emergency,
         unapproved=event.action in _MAKES_LIVE and not approvals,
         self_approved=own > 0,

@@ -204,6 +204,7 @@ def _queue_page(
         places=[*((each.code, each.name) for each in environments()), ("*", "Saved for all")],
         levels=[(each.label, each.label.capitalize()) for each in reversed(Level)],
         may_review=actor.is_reviewer,
+        sees_access=actor.may_review or actor.role.includes(Role.ADMIN),
         may_sign=actor.is_reviewer and wanted.show == "open" and found.total > 0,
         ask=None if actor.is_reviewer else people_with(Role.PUBLISHER),
         following=_turned(wanted, found.following),
