@@ -14,6 +14,7 @@ from controlplane.audit.inputs import asked_of
 from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.proof import last_anchors, proof
 from controlplane.audit.tickets import link_to_ticket
 from controlplane.db import now
 from controlplane.prompts import textdiff
@@ -54,6 +55,7 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
         links=_links(found.events),
         emergencies=emergency_count(session),
         reviews=reviews_of(session, [event.id for event in found.events]),
+        proof=proof(session),
         chips=listing.chips_of(asked.query, _url_of, found.events),
         facets=listing.facets_of(
             asked.query, found.figures, _url_of, lambda word: _list_url(text, open=word), open=request.args.get("open")
@@ -83,6 +85,14 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
 def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
     """One change, with all that is known of it."""
     return change_page(id, fill({}))
+
+
+@blueprint.get("/changes/record")
+@requires(Role.VIEWER)
+def standing() -> str:
+    """Whether the record is whole, and how that is known."""
+    session = db_session()
+    return render_template("audit/record.html", proof=proof(session), anchors=last_anchors(session))
 
 
 def change_page(
