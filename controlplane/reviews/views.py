@@ -66,7 +66,8 @@ def answer(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the addr
     except Refused as refusal:
         return _again(id, form.refused(refusal), back), 422
     except Conflict as conflict:
-        return _again(id, form, back, conflict=str(conflict)), 409
+        # In the queue as any other refusal: what comes with 409 is not swapped in, and what was typed would be lost.
+        return _again(id, form, back, conflict=str(conflict)), 409 if back is None else 422
     if back is None:
         flash({State.REVIEWED: "Reviewed.", State.QUERIED: "Asked.", State.DISPUTED: "Disputed."}[state])
     return redirect(back or url_for("audit.show", id=id), 303)

@@ -75,7 +75,8 @@ def test_an_answer_in_the_queue_goes_on_with_the_queue(
     assert "1 change" in client.get(client.post(address, {**form, "answer": "reviewed"}).location or "").body
     assert review_of(first_data, urgent).state == "reviewed"
     late = client.post(address, {**form, "answer": "disputed", "comment": "Too late"})
-    assert late.status == 409
+    assert late.status == 422
+    assert "has looked at it already" in late.body
     assert other.sentence in late.body
 
 
