@@ -225,7 +225,9 @@ def _leave(engine: Engine, store: EvidenceStore, anchor: Anchor, signer: Signer 
     if not store.create_evidence(anchor.name, canonical.dumps(signed)):
         there = read(anchor.name, store.read_evidence(anchor.name, limit=_LIMIT) or b"null", Verifier())
         if anchor.release is not None and (there.sequence, there.hash) != (anchor.sequence, anchor.hash):
-            raise AnchorTakenError(f"{anchor.name} names another event than number {anchor.sequence:,} of this database")
+            raise AnchorTakenError(
+                f"{anchor.name} names another event than number {anchor.sequence:,} of this database"
+            )
         anchor = there
     else:
         anchor = replace(anchor, key_id=signer.key_id if signer else None)

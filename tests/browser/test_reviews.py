@@ -1,7 +1,6 @@
 """A reviewer clears fifty changes by keyboard, and the queue survives without script."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,12 @@ QUEUE = "changes/reviews?environment=*"
 
 
 @pytest.fixture
-def queue(page: Page, running: Running, stack_home: Path) -> Iterator[Page]:
+def queue(page: Page, running: Running, stack_home: Path) -> Page:
     """Ada before a queue of what Zoe changed, and nothing else."""
     zoe = Actor(kind="person", id="zoe", name="Zoe", role=Role.ADMIN, via="browser")
-    engine = make_engine(json.loads((stack_home / "addresses.json").read_text())["DATABASE_URL"])
+    engine = make_engine(
+        json.loads((stack_home / "addresses.json").read_text())["environment"]["DATABASE_URL"]
+    )
     with transaction(engine) as session:
         for number in range(MANY):
             record(
@@ -36,7 +37,7 @@ def queue(page: Page, running: Running, stack_home: Path) -> Iterator[Page]:
     engine.dispose()
     sign_in(page, running)
     page.goto(f"{running.site}/{QUEUE}")
-    yield page
+    return page
 
 
 def test_fifty_changes_are_reviewed_by_keyboard_alone(queue: Page) -> None:
