@@ -43,6 +43,8 @@ class Settings:
     database_url: str | None = field(
         repr=False
     )  # holds a password, and settings end up in logs and tracebacks
+    database_owner_url: str | None = field(repr=False)
+    """As `database_url`, as the role that owns the tables: for migrations and the archive of the record."""
     aws_endpoint_url: str | None
     aws_region: str
     table: str
@@ -52,6 +54,8 @@ class Settings:
     secure_cookies: bool
     poll_seconds: float
     proxies: int
+    ticket_url: str | None
+    """Where a ticket lives that a reason names, with `{ticket}` in its place."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -62,6 +66,7 @@ class Settings:
             port=read("PORT", _port, 8000),
             runtime_port=read("RUNTIME_PORT", _port, 8001),
             database_url=read("DATABASE_URL", _database_url, None, secret=True),
+            database_owner_url=read("DATABASE_OWNER_URL", _database_url, None, secret=True),
             aws_endpoint_url=read("AWS_ENDPOINT_URL", _endpoint, None),
             aws_region=read("AWS_REGION", _region, "us-east-1"),
             table=read("CONTROLPLANE_TABLE", _table, "llm-controlplane"),
@@ -71,6 +76,7 @@ class Settings:
             secure_cookies=read("CONTROLPLANE_SECURE_COOKIES", _switch, True),  # noqa: FBT003 - a default like the others
             poll_seconds=read("CONTROLPLANE_POLL_SECONDS", _seconds, 5.0),
             proxies=read("CONTROLPLANE_PROXIES", _proxies, 0),
+            ticket_url=read("CONTROLPLANE_TICKET_URL", _ticket_url, None),
         )
         # What other programs read for themselves is only checked: it should stop the start, not one of them later on.
         read("CONTROLPLANE_ENVIRONMENTS", _environments, None)
@@ -136,6 +142,12 @@ def _endpoint(text: str) -> str:
     if not good:
         raise _Wanted("an address such as http://127.0.0.1:4566")
     return text.rstrip("/")
+
+
+def _ticket_url(text: str) -> str:
+    if "{ticket}" not in text or urlsplit(text).scheme not in {"http", "https"}:
+        raise _Wanted("an address with {ticket} in it, such as https://tickets.example.com/browse/{ticket}")
+    return text
 
 
 def _matching(pattern: str, wanted: str) -> Callable[[str], str]:

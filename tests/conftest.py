@@ -56,7 +56,7 @@ class Databases:
         return make_url(self.server.url).set(database=name).render_as_string(hide_password=False)
 
     def create(self, name: str, template: str = "template1") -> str:
-        self._run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
         return self.url(name)
 
     def copy(self, template: str) -> tuple[str, str]:
@@ -65,9 +65,9 @@ class Databases:
         return name, self.create(name, template)
 
     def drop(self, name: str) -> None:
-        self._run(f'DROP DATABASE "{name}" WITH (FORCE)')
+        self.run(f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    def _run(self, statement: str) -> None:
+    def run(self, statement: str) -> None:
         with self.server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(statement))
 

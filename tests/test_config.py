@@ -27,6 +27,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "PORT": "9000",
             "RUNTIME_PORT": "9001",
             "DATABASE_URL": "postgresql://me:secret@db:5432/app",
+            "DATABASE_OWNER_URL": "postgres://owner:secret@db/app",
             "AWS_ENDPOINT_URL": "http://127.0.0.1:4566/",
             "AWS_REGION": "eu-central-1",
             "CONTROLPLANE_TABLE": "Releases_1",
@@ -36,6 +37,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "CONTROLPLANE_SECURE_COOKIES": "No",
             "CONTROLPLANE_POLL_SECONDS": "0.5",
             "CONTROLPLANE_PROXIES": "2",
+            "CONTROLPLANE_TICKET_URL": "https://tickets.example.com/browse/{ticket}",
         }
     )
 
@@ -44,6 +46,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         port=9000,
         runtime_port=9001,
         database_url="postgresql://me:secret@db:5432/app",
+        database_owner_url="postgresql://owner:secret@db/app",
         aws_endpoint_url="http://127.0.0.1:4566",
         aws_region="eu-central-1",
         table="Releases_1",
@@ -53,6 +56,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         secure_cookies=False,
         poll_seconds=0.5,
         proxies=2,
+        ticket_url="https://tickets.example.com/browse/{ticket}",
     )
 
 

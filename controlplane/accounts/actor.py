@@ -38,10 +38,13 @@ class Actor:
     id: str  # a person's id, or the name of the part of the system
     name: str
     role: Role
-    via: str  # "browser", "command line", "worker", "schedule", "first data"
+    via: str  # "browser", "api", "command line", "worker", "schedule", "guard", "first data"
     request_id: str | None = None
     address: str | None = None
     user_agent: str | None = None
+    token: str | None = None  # the id of the API token that this came with, and whose token it is
+    owner_id: str | None = None
+    owner_name: str | None = None
 
     def require(self, needed: Role) -> None:
         """Raise Forbidden unless this actor's role includes `needed`."""

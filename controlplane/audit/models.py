@@ -122,6 +122,54 @@ class SavedView(Base):
     created_at: Mapped[dt.datetime]
 
 
+class AuditAnchor(Base):
+    """A place outside of the database where the chain's head was left, as this database remembers it."""
+
+    __tablename__ = "audit_anchors"
+    __table_args__ = (Index("ix_audit_anchors_sequence", "sequence"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)  # of the object in the store
+    environment: Mapped[str | None]
+    release: Mapped[int | None]
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str]
+    key_id: Mapped[str | None]
+    anchored_at: Mapped[dt.datetime]
+
+
+class AuditCheck(Base):
+    """What the last check found, of what is new ("newest") and of the whole ("all"): the badge on the record's page."""
+
+    __tablename__ = "audit_checks"
+    __table_args__ = (CheckConstraint("kind IN ('newest', 'all')", name="kind_is_known"),)
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    checked_at: Mapped[dt.datetime]
+    sequence: Mapped[int] = mapped_column(BigInteger)  # up to which event, and its hash
+    hash: Mapped[str]
+    events: Mapped[int] = mapped_column(BigInteger)
+    findings: Mapped[list[str]]
+
+
+class AuditArchive(Base):
+    """A month that lies in the store instead of here. Written by the owner alone.
+
+    `runs` are the stretches of numbers in it, each with the hashes at its two ends: with them the chain goes on over the gap.
+    Mostly it is one; around midnight events of two months may be numbered in turns.
+    """
+
+    __tablename__ = "audit_archives"
+
+    month: Mapped[dt.date] = mapped_column(primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    events: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str]
+    runs: Mapped[list[Json]]
+    archived_at: Mapped[dt.datetime]
+
+
 class EmergencyReview(Base):
     """The look at an emergency after the fact: opened with its event, answered by somebody else."""
 

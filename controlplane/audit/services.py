@@ -6,10 +6,14 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
 from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.audit.tickets import ticket_in
 from controlplane.db import Json, now
 
-# A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere.
-_CONTROL = dict.fromkeys((*range(32), 127, 8232, 8233, *range(8234, 8239), *range(8294, 8298)), " ")
+# A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere, and what
+# turns the direction of reading must not make a line say something else than it does.
+_CONTROL = dict.fromkeys(
+    (*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)), " "
+)
 
 
 def record(
@@ -27,34 +31,47 @@ def record(
     release: int | None = None,
     proposal: int | None = None,
     emergency: bool = False,
+    effect_share: int | None = None,
+    approvals: int | None = None,
+    approvals_needed: int | None = None,
 ) -> AuditEvent:
     """Add one event in the caller's transaction and return it, numbered and chained by the database.
 
     `action` is "<object>.<verb in the past>"; `sentence` says in words what was done and to what effect, past tense,
     without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %". `emergency` marks what was done without the
     agreement that the environment asks for, and opens a review of it after the fact.
+
+    `effect_share` is how many of all users get something else, in hundred-thousandths; `approvals` of `approvals_needed`
+    people agreed. Both are said where they are known: they cannot be found out later.
     """
     event = AuditEvent(
         id=new_identifier(),
         at=now(),
         actor_kind=actor.kind,
-        actor_id=actor.id,
+        actor_id=_one_line(actor.id),
         actor_name=_one_line(actor.name),
         actor_role=actor.role.value,
         via=actor.via,
-        action=action,
-        object_kind=object_kind,
-        object_key=object_key,
+        action=_one_line(action),
+        object_kind=_one_line(object_kind),
+        object_key=_one_line(object_key),
         environment=environment,
         sentence=_one_line(sentence),
         reason=_one_line(reason) if reason else None,
+        ticket=ticket_in(reason),
+        token=actor.token,
+        owner_id=actor.owner_id,
+        owner_name=_one_line(actor.owner_name) if actor.owner_name else None,
+        effect_share=effect_share,
+        approvals=approvals,
+        approvals_needed=approvals_needed,
         before=before if before is not None else null(),
         after=after if after is not None else null(),
         release=release,
         proposal=proposal,
         emergency=emergency,
-        request_id=actor.request_id,
-        address=actor.address,
+        request_id=_one_line(actor.request_id) if actor.request_id else None,
+        address=_one_line(actor.address) if actor.address else None,
         user_agent=_one_line(actor.user_agent)[:300] if actor.user_agent else None,
     )
     session.add(event)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
@@ -14,6 +14,7 @@ from controlplane.audit.inputs import ReviewInput, asked_of
 from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.tickets import link_to_ticket
 from controlplane.db import now
 from controlplane.errors import Conflict, Refused
 from controlplane.prompts import textdiff
@@ -53,7 +54,11 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
         emergencies=reviews.open_count(session),
         chips=listing.chips_of(asked.query, _url_of, found.events),
         facets=listing.facets_of(
-            asked.query, found.figures, _url_of, lambda word: _list_url(text, open=word), open=request.args.get("open")
+            asked.query,
+            found.figures,
+            _url_of,
+            lambda word: _list_url(text, open=word),
+            open=request.args.get("open"),
         ),
         strip=listing.strip_of(asked.query, found.figures, wanted.span, _url_of, now=wanted.now),
         views=listing.views_of(
@@ -128,6 +133,7 @@ def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> st
         after=pages.as_json(event.after),
         object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
+        ticket_link=link_to_ticket(event.ticket, current_app.config["TICKET_URL"]),
         object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
         previous=previous,
         following=following,

@@ -29,7 +29,9 @@ def command(name: str, arguments: Sequence[str], settings: Settings) -> tuple[st
     raise SystemExit(f"There is no program {name!r}: use web, worker, service or cli.")
 
 
-def environment_for(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+def environment_for(
+    settings: Settings, environment: Mapping[str, str], *, operator: bool = False
+) -> dict[str, str]:
     """What the program is to be told; what the user says beats what the home says."""
     if settings.database_url is not None:
         return dict(environment)
@@ -38,6 +40,8 @@ def environment_for(settings: Settings, environment: Mapping[str, str]) -> dict[
         raise SystemExit(
             f"Nothing runs on {settings.home}: start ./run first, or set DATABASE_URL (and AWS_ENDPOINT_URL)."
         )
+    if not operator:
+        noted = {**noted, "DATABASE_OWNER_URL": None}  # nobody who serves people has to know it
     said = {name: value for name, value in environment.items() if value and name.startswith(_USERS_WORD)}
     # Who brings a key of their own is not told of the home's: with both, a program would not know which is meant.
     homes = dict.fromkeys(keys.VARIABLES) if said.keys() & set(keys.VARIABLES) else {}
@@ -53,7 +57,9 @@ def main(argv: Sequence[str]) -> None:
     arguments = command(argv[0], argv[1:], settings)
     # `--help` and the like need no database: the program itself says so when it does.
     wants_help = argv[0] == "cli" and (not argv[1:] or "--help" in argv)
-    environment = dict(os.environ) if wants_help else environment_for(settings, os.environ)
+    environment = (
+        dict(os.environ) if wants_help else environment_for(settings, os.environ, operator=argv[0] == "cli")
+    )
     os.execve(arguments[0], list(arguments), environment)  # noqa: S606 - a list of ours, and no shell is wanted
 
 

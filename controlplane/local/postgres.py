@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from controlplane.local import guard, ports, processes
 from controlplane.local.locks import FileLock, locked
@@ -32,6 +33,7 @@ from controlplane.local.postgres_files import (
 __all__ = ["Postgres", "PostgresError", "temporary"]
 
 _NAME = "controlplane"  # of the role, which owns everything, and of the database
+_APPLICATION = "controlplane_app"  # of the role that programs connect as: it may not alter the record
 _READY_SECONDS = 120.0  # recovery after a crash may have much to replay
 _LEFTOVERS_SECONDS = 3.0
 _FAST_SECONDS = 2.0
@@ -77,6 +79,10 @@ class Postgres:
         raise PostgresError(
             f"Process {self._owner.owner()} owns {self._directory}, but its server does not answer."
         )
+
+    def application_url(self) -> str:
+        """The address as the role that web and worker connect as. Only while the server runs."""
+        return self._url(int((self._directory / "port").read_text()), role=_APPLICATION)
 
     def ask_to_end(self) -> None:
         """Begin to end the server if this object started it; `stop` waits for the end."""
@@ -259,17 +265,25 @@ class Postgres:
             there = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_NAME]).fetchone()
             if there is None:
                 connection.execute(f"CREATE DATABASE {_NAME}")
+            there = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [_APPLICATION]).fetchone()
+            verb = "CREATE" if there is None else "ALTER"
+            connection.execute(
+                sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                    sql.SQL(verb), sql.Identifier(_APPLICATION), self._application_password()
+                )
+            )
 
     def _connect(self, port: int) -> "psycopg.Connection[tuple[str, ...]]":
         return psycopg.connect(
             self._url(port, database="postgres"), autocommit=True, connect_timeout=5, options=""
         )
 
-    def _url(self, port: int, *, database: str = _NAME) -> str:
+    def _url(self, port: int, *, database: str = _NAME, role: str = _NAME) -> str:
         # Said outright, or PGSSLMODE in somebody's environment would keep them out of their own server; and asking for
         # Kerberos in a forked web process ends it on macOS.
         query = "sslmode=disable&gssencmode=disable"
-        return f"postgresql://{_NAME}:{self._password()}@127.0.0.1:{port}/{database}?{query}"
+        password = self._password() if role == _NAME else self._application_password()
+        return f"postgresql://{role}:{password}@127.0.0.1:{port}/{database}?{query}"
 
     def _password(self) -> str:
         """The password, made up before there are data to protect with it."""
@@ -286,16 +300,25 @@ class Postgres:
             raise PostgresError(
                 f"{path} belongs to another user: run as that user, or set CONTROLPLANE_HOME."
             ) from None
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(24))
-            file.flush()
-            os.fsync(file.fileno())
-        return path.read_text()
+        return _made_up(path)
+
+    def _application_password(self) -> str:
+        """The other role's password; a lost one is made anew, since the role is told it at every start."""
+        path = self._directory / "application-password"
+        return path.read_text() if path.exists() else _made_up(path)
 
     def _data_major(self) -> int | None:
         path = self.data / "PG_VERSION"
         return int(path.read_text()) if path.exists() else None
+
+
+def _made_up(path: Path) -> str:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(24))
+        file.flush()
+        os.fsync(file.fileno())
+    return path.read_text()
 
 
 def _numbers(account: Account | None) -> tuple[int, int] | None:

@@ -65,8 +65,10 @@ class Supervisor:
         self._plan = plan
         self._home = settings.home
         self._logs = settings.home / "logs"
-        secret = {"ADMIN_EMAIL": None, "ADMIN_PASSWORD": None}  # for the preparation alone
+        # For the preparation alone: nobody who serves people has to know these.
+        secret = {"ADMIN_EMAIL": None, "ADMIN_PASSWORD": None, "DATABASE_OWNER_URL": None}
         self._environment = told(environment, {**plan.environment, **secret, _MARK: str(settings.home)})
+        self._owner_url = settings.database_owner_url
         self._lock = addresses.home_lock(settings.home)
         self._postgres = Postgres(settings.home / "postgres", log=self._logs / "postgres.log")
         self._running: list[Running] = []
@@ -160,15 +162,18 @@ class Supervisor:
             self._say(f"Starting {' and '.join(parts)} …")
         if self._plan.embedded_postgres:
             keep_short(self._logs / "postgres.log")
-            self._environment["DATABASE_URL"] = self._postgres.start()
+            self._owner_url = self._postgres.start()
+            self._environment["DATABASE_URL"] = self._postgres.application_url()
 
     def _prepare(self) -> None:
         self._say("Preparing the database …")
         made_up = self._settings.admin_password is None
         email = self._settings.admin_email or FIRST_ADMINISTRATOR
         password = self._settings.admin_password or secrets.token_urlsafe(12)
-        administrator = {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password}
-        said = self._complete("prepare", self._plan.prepare, {**self._environment, **administrator})
+        secret = {"ADMIN_EMAIL": email, "ADMIN_PASSWORD": password}
+        if self._owner_url is not None:
+            secret["DATABASE_OWNER_URL"] = self._owner_url
+        said = self._complete("prepare", self._plan.prepare, {**self._environment, **secret})
         try:
             answer = json.loads(said.splitlines()[-1])
             self._sign_in = SignIn(
@@ -196,7 +201,11 @@ class Supervisor:
             self._start(child)
         self._wait_ready(self._running)
         environment = {name: self._environment.get(name) for name in self._plan.environment}
-        addresses.write(self._home, {**environment, "DATABASE_URL": self._environment.get("DATABASE_URL")})
+        database = {
+            "DATABASE_URL": self._environment.get("DATABASE_URL"),
+            "DATABASE_OWNER_URL": self._owner_url,
+        }
+        addresses.write(self._home, {**environment, **database})
 
     def _start(self, child: Child) -> None:
         running = Running(child, self._environment, self._logs)
@@ -243,7 +252,7 @@ class Supervisor:
         while True:
             if self._postgres.exited:
                 self._say("Postgres ended unexpectedly; starting it again")
-                if self._postgres.start() != self._environment["DATABASE_URL"]:
+                if self._postgres.start() != self._owner_url:
                     raise StartError("Postgres lost its port meanwhile; start again.")
             for running in self._running:
                 if news := running.revive():

@@ -53,6 +53,7 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = 2000
+    app.config["TICKET_URL"] = settings.ticket_url
     app.config["LIVE_RELEASE"] = standing.live_release
     app.config["APPROVALS_OF"] = standing.approvals_of
     app.config["PROPOSED_IN"] = standing.proposed_in

@@ -11,12 +11,13 @@ import click
 from alembic import command
 from alembic.config import Config
 from pydantic import ValidationError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from controlplane.accounts import services as accounts
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.inputs import PersonInput
 from controlplane.accounts.passwords import one_time_password
+from controlplane.audit import roles
 from controlplane.audit.verify import verify
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine, transaction
@@ -52,6 +53,7 @@ def migrate(database_url: str) -> None:
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        roles.grant_again(connection)
         connection.commit()
     engine.dispose()
 
@@ -79,9 +81,13 @@ def _database_url() -> str:
     return url
 
 
+def _owner_url() -> str:
+    return _settings().database_owner_url or _database_url()
+
+
 @contextmanager
-def _engine() -> Iterator[Engine]:
-    engine = make_engine(_database_url())
+def _engine(url: str | None = None) -> Iterator[Engine]:
+    engine = make_engine(url or _database_url())
     try:
         yield engine
     finally:
@@ -101,8 +107,15 @@ def cli() -> None:
 
 @cli.command("migrate")
 def migrate_command() -> None:
-    """Bring the database schema up to date."""
-    migrate(_database_url())
+    """Bring the database schema up to date, as DATABASE_OWNER_URL where that is set.
+
+    An application's role, DATABASE_URL's then, is given what it needs and nothing more.
+    """
+    migrate(_owner_url())
+    owner, application = make_url(_owner_url()).username, make_url(_database_url()).username
+    if application is not None and application != owner:
+        with _engine(_owner_url()) as engine, engine.begin() as connection:
+            roles.grant(connection, application)
 
 
 @cli.command("first-data")
@@ -162,6 +175,19 @@ def interaction_codes_command(output: Path | None) -> None:
 @cli.group()
 def audit() -> None:
     """The record of changes."""
+
+
+@audit.command("grant")
+@click.argument("role")
+def audit_grant(role: str) -> None:
+    """Give ROLE, which exists, all that the site and the worker need, and no way to alter the record.
+
+    Run as the owner of the tables (DATABASE_OWNER_URL, else DATABASE_URL); then have the site and the worker connect as ROLE.
+    May be done again; migrations do so themselves.
+    """
+    with _engine(_owner_url()) as engine, engine.begin() as connection:
+        roles.grant(connection, role)
+    click.echo(f"{role} may run the site and the worker; of the record it can only add and read.")
 
 
 @audit.command("verify")

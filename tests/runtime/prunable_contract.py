@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controlplane.runtime.canonical import digest
-from controlplane.runtime.stores import ObjectMissingError, PrunableStore
+from controlplane.runtime.stores import EvidenceStore, ObjectMissingError, ObjectTooLargeError, PrunableStore
 from tests.runtime.store_contract import BODY, DATA, pointer
 
 
@@ -83,3 +83,28 @@ class PrunableContract:
             store.delete_snapshots("production", [name])
         with pytest.raises(ValueError, match="SHA-256"):
             store.delete_prompts([name])
+
+
+class EvidenceContract:
+    """What a store owes that keeps what the record of changes leaves in it."""
+
+    def test_evidence_is_written_once_and_stays(self, store: EvidenceStore) -> None:
+        name = "releases/production/000000000041.json"
+        assert store.read_evidence(name, limit=100) is None
+        assert store.create_evidence(name, b"first")
+        assert store.create_evidence(name, b"first")
+        assert not store.create_evidence(name, b"forged")
+        assert store.read_evidence(name, limit=100) == b"first"
+        with pytest.raises(ObjectTooLargeError):
+            store.read_evidence(name, limit=4)
+
+    def test_evidence_is_listed_by_its_folder(self, store: EvidenceStore) -> None:
+        assert list(store.list_evidence("daily")) == []
+        for name in ("daily/2026-11-28.json", "daily/2026-11-29.json", "archive/2025-01.json"):
+            store.create_evidence(name, b"{}")
+        assert sorted(store.list_evidence("daily")) == ["daily/2026-11-28.json", "daily/2026-11-29.json"]
+
+    @pytest.mark.parametrize("name", ["", "../pointer", "/daily", "daily/../x", "Daily", "a/b/c/d/e"])
+    def test_a_name_that_leads_elsewhere_is_refused(self, store: EvidenceStore, name: str) -> None:
+        with pytest.raises(ValueError, match="name of evidence"):
+            store.create_evidence(name, b"")

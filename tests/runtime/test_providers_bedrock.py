@@ -228,7 +228,9 @@ async def test_a_cancelled_call_ends_at_once_and_its_thread_soon(
 ) -> None:
     fake.usual = reply
     await bedrock.close()  # the next call begins a pool of its own
-    others = set(threading.enumerate())  # those of providers that other tests have left to the garbage collector
+    others = set(
+        threading.enumerate()
+    )  # those of providers that other tests have left to the garbage collector
     task = asyncio.create_task(ask(bedrock, REQUEST, streaming=streaming))
     assert await asyncio.to_thread(fake.hanging.wait, 10)
     ours = {each for each in threading.enumerate() if each.name.startswith("bedrock")} - others

@@ -10,7 +10,7 @@ from controlplane.runtime.stores.aws import AwsStore
 from controlplane.runtime.stores.file import FileStore
 from controlplane.runtime.stores.memory import MemoryStore
 from tests.runtime.emulator import emulator, hooked, make_store
-from tests.runtime.prunable_contract import PrunableContract
+from tests.runtime.prunable_contract import EvidenceContract, PrunableContract
 
 
 @pytest.fixture(scope="module")
@@ -26,19 +26,19 @@ def aws_store(aws_url: str) -> AwsStore:
     return store
 
 
-class TestMemoryStorePruned(PrunableContract):
+class TestMemoryStorePruned(PrunableContract, EvidenceContract):
     @pytest.fixture
     def store(self) -> PrunableStore:
         return MemoryStore()
 
 
-class TestFileStorePruned(PrunableContract):
+class TestFileStorePruned(PrunableContract, EvidenceContract):
     @pytest.fixture
     def store(self, tmp_path: Path) -> PrunableStore:
         return FileStore(tmp_path / "releases")
 
 
-class TestAwsStorePruned(PrunableContract):
+class TestAwsStorePruned(PrunableContract, EvidenceContract):
     @pytest.fixture
     def store(self, aws_store: AwsStore) -> PrunableStore:
         return aws_store

@@ -13,9 +13,11 @@ from controlplane.runtime.stores.base import (
     PointerUnreadableError,
     ReleaseStore,
 )
+from controlplane.runtime.stores.evidence import EvidenceStore
 from controlplane.runtime.stores.pruning import PrunableStore, StoredEntry, StoredObject
 
 __all__ = [
+    "EvidenceStore",
     "ObjectMismatchError",
     "ObjectMissingError",
     "ObjectTooLargeError",

@@ -6,6 +6,7 @@
              pk <environment>#heartbeat  sk <process>            document, expires (the table's TTL attribute)
     bucket   <prefix>/<environment>/snapshots/<sha256>.json.gz
              <prefix>/prompts/<sha256>.jinja
+             <prefix>/_audit/<name>
 
 boto3 is imported when a store is first used, never when this module is.
 """
@@ -21,7 +22,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from controlplane.runtime.canonical import digest
-from controlplane.runtime.stores import aws_listing, base, items
+from controlplane.runtime.stores import aws_listing, base, evidence, items
 from controlplane.runtime.stores.aws_errors import (
     ConditionFailedError,
     KeyMissingError,
@@ -44,7 +45,7 @@ _PROMPT_LIMIT = 1024 * 1024
 
 
 class AwsStore:
-    """A `PrunableStore` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
+    """A `PrunableStore` and `EvidenceStore` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
 
         store = AwsStore(table="llm-controlplane", bucket="my-bucket", region="eu-central-1")
         store.ensure()   # publishers only: readers need no right to create anything
@@ -226,6 +227,24 @@ class AwsStore:
         with failures("delete entries"):
             delete_all(self.dynamodb, self._table, keys)
 
+    def create_evidence(self, name: str, data: bytes) -> bool:
+        """See `EvidenceStore.create_evidence`."""
+        created = self._create(self._evidence_key(name), data, "application/octet-stream")
+        return created or self.read_evidence(name, limit=len(data) + 1) == data
+
+    def read_evidence(self, name: str, *, limit: int) -> bytes | None:
+        """See `EvidenceStore.read_evidence`."""
+        try:
+            return self._get(self._evidence_key(name), limit)
+        except base.ObjectMissingError:
+            return None
+
+    def list_evidence(self, folder: str) -> Iterator[str]:
+        """See `EvidenceStore.list_evidence`."""
+        top = self._key(f"{evidence.FOLDER}/")
+        prefix = f"{self._evidence_key(folder)}/"
+        return (key.removeprefix(top) for key in aws_listing.keys(self.s3, self._bucket, prefix))
+
     def ensure(self) -> None:
         """Make the table (billed per request) and the bucket, where they are not there yet."""
         with failures("prepare the table and the bucket"):
@@ -339,6 +358,9 @@ class AwsStore:
 
     def _prompt_key(self, sha256: str) -> str:
         return self._key(f"prompts/{base.check_name(sha256)}.jinja")
+
+    def _evidence_key(self, name: str) -> str:
+        return self._key(f"{evidence.FOLDER}/{evidence.check_evidence(name)}")
 
     def _key(self, rest: str) -> str:
         return f"{self._prefix}/{rest}" if self._prefix else rest

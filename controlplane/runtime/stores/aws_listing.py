@@ -27,6 +27,13 @@ def objects(s3: "S3Client", bucket: str, prefix: str, ending: str) -> Iterator[S
                     yield StoredObject(match[1], found["LastModified"], found["Size"])
 
 
+def keys(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    """The keys of all objects under a prefix."""
+    with failures(f"list {prefix}"):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (found["Key"] for found in page.get("Contents", ()))
+
+
 def delete_objects(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
     """Delete all of these objects, or raise: an answer may be "fine" and still name some that were not."""
     wanted = list(keys)

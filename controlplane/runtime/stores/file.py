@@ -13,8 +13,8 @@ import msgspec
 
 from controlplane.runtime.canonical import digest
 from controlplane.runtime.errors import StoreUnavailable
-from controlplane.runtime.stores import base
-from controlplane.runtime.stores.files import read_at_most, write_atomically
+from controlplane.runtime.stores import base, evidence
+from controlplane.runtime.stores.files import create_atomically, read_at_most, write_atomically
 from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
 from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
 
@@ -38,7 +38,7 @@ class _Heartbeat(msgspec.Struct, frozen=True):
 
 
 class FileStore:
-    """A `PrunableStore` in a folder.
+    """A `PrunableStore` and `EvidenceStore` in a folder.
 
         <folder>/<environment>/pointer.json
         <folder>/<environment>/snapshots/<sha256>.json.gz
@@ -47,6 +47,7 @@ class FileStore:
         <folder>/<environment>/switches.json
         <folder>/<environment>/heartbeats/<sha256 of the process>.json
         <folder>/prompts/<sha256>.jinja
+        <folder>/_audit/<name>
 
     Keys are hashed because two keys may differ in case alone, which some file systems do not tell apart.
     """
@@ -199,6 +200,24 @@ class FileStore:
             for key, release in entries
         )
 
+    def create_evidence(self, name: str, data: bytes) -> bool:
+        """See `EvidenceStore.create_evidence`."""
+        with self._failures():
+            created = create_atomically(self._evidence_path(name), data)
+        return created or self.read_evidence(name, limit=len(data) + 1) == data
+
+    def read_evidence(self, name: str, *, limit: int) -> bytes | None:
+        """See `EvidenceStore.read_evidence`."""
+        return self._read(self._evidence_path(name), limit)
+
+    def list_evidence(self, folder: str) -> Iterator[str]:
+        """See `EvidenceStore.list_evidence`."""
+        top = self._evidence_path(folder)
+        with self._failures():
+            for path in sorted(top.rglob("[!.]*")):
+                if path.is_file():
+                    yield f"{folder}/{path.relative_to(top).as_posix()}"
+
     def _objects(self, folder: Path, ending: str) -> Iterator[StoredObject]:
         with self._failures():
             for path in folder.glob(f"[0-9a-f]*{ending}"):
@@ -245,6 +264,9 @@ class FileStore:
 
     def _prompt_path(self, sha256: str) -> Path:
         return self._directory / "prompts" / f"{base.check_name(sha256)}.jinja"
+
+    def _evidence_path(self, name: str) -> Path:
+        return self._directory / evidence.FOLDER / evidence.check_evidence(name)
 
     def _entry_folder(self, environment: str, key: str) -> Path:
         return self._environment(environment) / "entries" / digest(key.encode())

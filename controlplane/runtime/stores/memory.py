@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
-from controlplane.runtime.stores import base
+from controlplane.runtime.stores import base, evidence
 from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
 
 _PROMPTS = ""  # where an environment's code would stand
 
 
 class MemoryStore:
-    """A `PrunableStore` that forgets everything when the process ends."""
+    """A `PrunableStore` and `EvidenceStore` that forgets everything when the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,6 +24,7 @@ class MemoryStore:
         self._entries: dict[tuple[str, str], dict[int, bytes | None]] = {}
         self._switches: dict[str, tuple[int, bytes]] = {}
         self._heartbeats: dict[tuple[str, str], tuple[float, bytes]] = {}
+        self._evidence: dict[str, bytes] = {}
 
     def read_pointer(self, environment: str) -> base.Pointer | None:
         """See `ReleaseStore.read_pointer`."""
@@ -170,6 +171,22 @@ class MemoryStore:
         with self._lock:
             for key, release in entries:
                 self._entries.get((environment, key), {}).pop(release, None)
+
+    def create_evidence(self, name: str, data: bytes) -> bool:
+        """See `EvidenceStore.create_evidence`."""
+        with self._lock:
+            return self._evidence.setdefault(evidence.check_evidence(name), bytes(data)) == data
+
+    def read_evidence(self, name: str, *, limit: int) -> bytes | None:
+        """See `EvidenceStore.read_evidence`."""
+        data = self._evidence.get(evidence.check_evidence(name))
+        return None if data is None else base.check_size(name, data, limit)
+
+    def list_evidence(self, folder: str) -> Iterator[str]:
+        """See `EvidenceStore.list_evidence`."""
+        prefix = f"{evidence.check_evidence(folder)}/"
+        with self._lock:
+            return iter([name for name in self._evidence if name.startswith(prefix)])
 
     def _object(self, where: str, name: str, data: bytes) -> StoredObject:
         # What a test put there by another way was written just now, so that nobody prunes it.
