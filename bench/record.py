@@ -99,7 +99,9 @@ def _copy(connection: Connection, events: int, chance: random.Random) -> str:
     with cursor.copy(f"COPY audit_events ({', '.join(_FIELDS)}) FROM STDIN") as copy:
         for sequence in range(1, events + 1):
             at += step * (2 * chance.random())
-            at = at.replace(microsecond=at.microsecond // 10 * 10 + 1)  # a nought at the end would be left out
+            at = at.replace(
+                microsecond=at.microsecond // 10 * 10 + 1
+            )  # a nought at the end would be left out
             hashed, copied, published = chance.choice(templates)
             release += published
             values: dict[str, Any] = {

@@ -53,7 +53,9 @@ def record_export(session: Session, wanted: Wanted, form: Format, *, actor: Acto
     )
 
 
-def stream(open_session: Callable[[], Session], wanted: Wanted, form: Format, *, url_of: UrlOf) -> Iterator[bytes]:
+def stream(
+    open_session: Callable[[], Session], wanted: Wanted, form: Format, *, url_of: UrlOf
+) -> Iterator[bytes]:
     """Yield the file. The session is its own, opened at the first piece and closed with the iterator, read to its end or not."""
     writer = _WRITERS[form]
     digest = hashlib.sha256()

@@ -2,17 +2,36 @@
 
 Everything a term can name stands in one inverted index (`audit_event_terms`, migration 0014), so a question of any number of
 terms is one question to it, and its answer is exact. What such an index cannot do is stop after the newest fifty. So it
-is asked for the newest events first, then for eight times as many before those, then for the rest: common things are found
-in the first step, and what is not there is rare enough to be fetched whole.
+is asked for the newest events first, and then for as many before those as it takes if matches go on being as common: what is
+common is found in a step or two, and what is not there is rare enough to be fetched whole.
 """
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, ColumnElement, Row, Select, and_, cast, func, literal, not_, or_, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    CompoundSelect,
+    Integer,
+    Select,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.orm import Session
 
@@ -20,9 +39,9 @@ from controlplane.audit.language import Query, Span, Term, span_of
 from controlplane.audit.models import AuditEvent
 
 PAGE = 50
-# Counting all matches costs a pass over all of them; past this the page says "more than", and counts of the newest.
+# Counting all matches costs a pass over all of them: at this number the page says "or more", and counts are of the newest.
 MOST_COUNTED = 10_000
-_STEPS = (100_000, 900_000)
+_FIRST_STEP = 20_000
 
 # How each word of `language.STATES` is found; None stands for those that are terms of the index.
 STATES: dict[str, ColumnElement[bool] | None] = {"revert": None, "emergency": None}
@@ -82,21 +101,21 @@ class Figures:
     """What all matches have in common, or the newest of them where there are more than are counted."""
 
     total: int = 0
-    newest: int | None = None  # the number of the newest match
-    oldest: int | None = None  # of the oldest that was counted
     values: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
-    days: Mapping[dt.date, tuple[int, int]] = field(default_factory=dict)  # matches, and emergencies among them
+    days: Mapping[dt.date, tuple[int, int]] = field(
+        default_factory=dict
+    )  # matches, and emergencies among them
 
     @property
     def capped(self) -> bool:
-        """Whether there are more than were counted."""
-        return self.total > MOST_COUNTED
+        """Whether counting stopped before the end."""
+        return self.total >= MOST_COUNTED
 
     @property
     def words(self) -> str:
         """The number of matches, honest about where counting stopped."""
         if self.capped:
-            return f"more than {MOST_COUNTED:,} changes"
+            return f"{MOST_COUNTED:,} or more changes"
         return "1 change" if self.total == 1 else f"{self.total:,} changes"
 
 
@@ -114,38 +133,37 @@ def find(
     session: Session, wanted: Wanted, *, older_than: int | None = None, newer_than: int | None = None
 ) -> Found:
     """Find a page of events, before or after a cursor (an event's number), and count what matches."""
-    session.execute(select(func.set_config("work_mem", "64MB", True)))  # what is found is sorted in memory
-    counted = _matches(session, wanted, limit=MOST_COUNTED + 1, columns=list(_COUNTED.values()))
-    figures = _figures(counted)
+    _prepare(session)
+    figures, newest = _survey(session, wanted)
     if newer_than is not None:
         rows = _matches(session, wanted, after=_place(session, newer_than), limit=PAGE)[::-1]
-    elif older_than is not None:
-        rows = _matches(session, wanted, before=_place(session, older_than), limit=PAGE)
+        older = bool(rows and _matches(session, wanted, before=Place(*rows[-1]), limit=1))
     else:
-        rows = counted[:PAGE]
+        rows = newest if older_than is None else _matches(
+            session, wanted, before=_place(session, older_than), limit=PAGE + 1
+        )  # fmt: skip
+        older = len(rows) > PAGE
+        rows = rows[:PAGE]
     if not rows:
         return Found([], figures, newer=None, older=None)
-    first, last = rows[0].sequence, rows[-1].sequence
-    more = last != figures.oldest and (
-        not figures.capped
-        or bool(_matches(session, wanted, before=Place(rows[-1].at, last), limit=1))
-    )
     return Found(
         events=_events(session, rows),
         figures=figures,
-        newer=first if first != figures.newest else None,
-        older=last if more else None,
+        newer=rows[0].sequence if rows[0].sequence != newest[0].sequence else None,
+        older=rows[-1].sequence if older else None,
     )
 
 
 def newest(session: Session, query: Query, *, limit: int) -> Sequence[AuditEvent]:
     """Find the newest events of a query, newest first."""
+    _prepare(session)
     return _events(session, _matches(session, Wanted(query), limit=limit))
 
 
 def count(session: Session, wanted: Wanted) -> int:
-    """Count what matches, up to one more than `MOST_COUNTED`."""
-    return len(_matches(session, wanted, limit=MOST_COUNTED + 1))
+    """Count what matches, up to `MOST_COUNTED`."""
+    _prepare(session)
+    return len(_matches(session, wanted, limit=MOST_COUNTED))
 
 
 def all_of(wanted: Wanted, columns: Sequence[Any]) -> Select[Any]:
@@ -158,59 +176,155 @@ def last_number(session: Session) -> int:
     return session.scalar(select(func.max(AuditEvent.sequence))) or 0
 
 
+def _prepare(session: Session) -> None:
+    """Have what is found sorted in memory; and starting helpers takes longer than a step does."""
+    session.execute(
+        select(
+            func.set_config("work_mem", "64MB", True),
+            func.set_config("max_parallel_workers_per_gather", "0", True),
+        )
+    )
+
+
+def _survey(session: Session, wanted: Wanted) -> tuple[Figures, list[Place]]:
+    """Count what matches, and return the newest of it: one more than a page."""
+    chosen = select(AuditEvent.at, AuditEvent.sequence, AuditEvent.emergency, *_COUNTED.values())
+    chosen = chosen.where(*_conditions(wanted))
+    counted: list[Counter[str]] = [Counter() for _ in range(len(_COUNTED) + 2)]
+    places: list[Place] = []
+
+    def take(window: _Window, limit: int) -> int:
+        before = counted[-2].total()
+        for row in session.execute(_summary(window.of(chosen, limit=limit))):
+            if row.which == _A_PLACE:
+                places.append(Place(row.at, row.sequence))
+            elif row.value is not None:
+                counted[row.which][row.value] += row.count
+                if row.which == len(_COUNTED):
+                    counted[-1][row.value] += row.emergencies
+        return counted[-2].total() - before
+
+    _walk(session, wanted, take, limit=MOST_COUNTED)
+    *values, days, emergencies = counted
+    return (
+        Figures(
+            total=days.total(),
+            values={word: _ranked(each) for word, each in zip(_COUNTED, values, strict=True)},
+            days={dt.date.fromisoformat(day): (days[day], emergencies[day]) for day in days},
+        ),
+        places[: PAGE + 1],
+    )
+
+
+_A_PLACE = -1
+
+
+def _summary(newest: Select[Any]) -> CompoundSelect[Any]:
+    """Select how often each value occurs, by the place of its column in `_COUNTED` (the day comes after them), and a page."""
+    found = newest.subquery()
+    day = func.to_char(func.timezone("UTC", found.c.at), "YYYY-MM-DD").label("day")
+    rows = select(found, day).cte("newest").prefix_with("MATERIALIZED")
+    at, sequence, emergency, *columns = rows.c
+    last = len(columns) - 1
+    # In its own set a column's bit is the only one that is not set.
+    bits = {(2 << last) - 1 - (1 << (last - place)): place for place in range(last + 1)}
+    values = select(
+        case(bits, value=func.grouping(*columns)).label("which"),
+        func.coalesce(*columns).label("value"),
+        func.count().label("count"),
+        func.sum(cast(emergency, Integer)).label("emergencies"),
+        cast(null(), at.type).label("at"),
+        cast(null(), sequence.type).label("sequence"),
+    ).group_by(func.grouping_sets(*map(tuple_, columns)))
+    page = (
+        select(
+            literal(_A_PLACE).label("which"),
+            cast(null(), Text).label("value"),
+            cast(null(), BigInteger).label("count"),
+            cast(null(), BigInteger).label("emergencies"),
+            at,
+            sequence,
+        )
+        .order_by(at.desc(), sequence.desc())
+        .limit(PAGE + 1)
+        .subquery()
+    )
+    return union_all(values, select(page))
+
+
 def _matches(
-    session: Session,
-    wanted: Wanted,
-    *,
-    limit: int,
-    before: Place | None = None,
-    after: Place | None = None,
-    columns: Sequence[Any] = (),
-) -> Sequence[Row[Any]]:
-    """Find the newest matches (after a place: the ones that follow it, in that order), with their emergency and `columns`."""
-    order = _OLDEST if after else _NEWEST
-    chosen = select(AuditEvent.sequence, AuditEvent.at, AuditEvent.emergency, *columns).where(*_conditions(wanted))
+    session: Session, wanted: Wanted, *, limit: int, before: Place | None = None, after: Place | None = None
+) -> list[Place]:
+    """Find the newest matches, newest first; after a place: the ones that follow it, in that order."""
     place = tuple_(AuditEvent.at, AuditEvent.sequence)
+    chosen = select(AuditEvent.at, AuditEvent.sequence).where(*_conditions(wanted))
     if before:
         chosen = chosen.where(AuditEvent.at <= before.at, place < tuple_(*map(literal, before)))
     if after:
         chosen = chosen.where(AuditEvent.at >= after.at, place > tuple_(*map(literal, after)))
-    if _asked_of_index(wanted.query) is None:
-        return session.execute(chosen.order_by(*order).limit(limit)).all()
-    found: list[Row[Any]] = []
-    for window in _windows(session, wanted.span, before=before, after=after):
-        # All of the window first, then the newest of it: with a limit in sight Postgres would rather walk through
-        # the newest events and compute the terms of each, which is quick only if its guess of how many match is good.
-        every = chosen.where(*window).cte("every").prefix_with("MATERIALIZED")
-        sooner = (every.c.at, every.c.sequence) if after else (every.c.at.desc(), every.c.sequence.desc())
-        found += session.execute(select(every).order_by(*sooner).limit(limit - len(found))).all()
-        if len(found) >= limit:
-            break
+    found: list[Place] = []
+
+    def take(window: _Window, limit: int) -> int:
+        rows = session.execute(window.of(chosen, limit=limit)).all()
+        found.extend(Place(*row) for row in rows)
+        return len(rows)
+
+    _walk(session, wanted, take, limit=limit, before=before, after=after)
     return found
 
 
-def _windows(
-    session: Session, span: Span, *, before: Place | None, after: Place | None
-) -> Iterator[list[ColumnElement[bool]]]:
-    """Cut the record into stretches of moments, the nearest to where the page begins first, each wider than the last."""
-    number = after.sequence if after else before.sequence if before else _number_before(session, span.end)
+@dataclass(frozen=True)
+class _Window:
+    """A stretch of moments; `whole` where all that matches in it is found before the newest are taken of it."""
+
+    begin: dt.datetime | None = None
+    end: dt.datetime | None = None
+    whole: bool = True
+    forward: bool = False
+
+    def of(self, chosen: Select[Any], *, limit: int) -> Select[Any]:
+        if not self.whole:
+            return chosen.order_by(*(_OLDEST if self.forward else _NEWEST)).limit(limit)
+        if self.begin:
+            chosen = chosen.where(AuditEvent.at >= self.begin)
+        if self.end:
+            chosen = chosen.where(AuditEvent.at < self.end)
+        # With a limit in sight Postgres would rather walk through the newest events and compute the terms of each, which is
+        # quick only if its guess of how many match is good.
+        every = chosen.cte("every").prefix_with("MATERIALIZED")
+        order = (every.c.at, every.c.sequence)
+        return (
+            select(every).order_by(*(order if self.forward else [each.desc() for each in order])).limit(limit)
+        )
+
+
+def _walk(
+    session: Session,
+    wanted: Wanted,
+    take: Callable[[_Window, int], int],
+    *,
+    limit: int,
+    before: Place | None = None,
+    after: Place | None = None,
+) -> None:
+    """Have windows taken, from where the list begins, until there is enough; `take` says how many it found."""
+    forward = after is not None
+    if _asked_of_index(wanted.query) is None:
+        take(_Window(whole=False, forward=forward), limit)
+        return
+    begin = after or before
+    number = begin.sequence if begin else _number_before(session, wanted.span.end)
     edge: dt.datetime | None = None
-    for step in _STEPS:
-        number += step if after else -step
-        beyond = _moment_of(session, number)
+    found, walked, step = 0, 0, _FIRST_STEP
+    while found < limit:
+        walked += step
+        beyond = _moment_of(session, number + walked if forward else number - walked) if step else None
+        found += take(_Window(edge, beyond, True, True) if forward else _Window(beyond, edge), limit - found)
         if beyond is None:
             break
-        if edge is None:
-            yield [AuditEvent.at < beyond] if after else [AuditEvent.at >= beyond]
-        elif after:
-            yield [AuditEvent.at >= edge, AuditEvent.at < beyond]
-        else:
-            yield [AuditEvent.at < edge, AuditEvent.at >= beyond]
         edge = beyond
-    if edge is None:
-        yield []
-    else:
-        yield [AuditEvent.at >= edge] if after else [AuditEvent.at < edge]
+        # Half as many again, since what is common is not so everywhere; of what was not met yet, all that is left.
+        step = max(walked, int((limit - found) * walked / found * 1.5)) if found else 0
 
 
 def _number_before(session: Session, end: dt.datetime | None) -> int:
@@ -235,37 +349,15 @@ def _place(session: Session, number: int) -> Place:
     return Place(at or dt.datetime.min.replace(tzinfo=dt.UTC), number)
 
 
-def _events(session: Session, rows: Sequence[Row[Any]]) -> Sequence[AuditEvent]:
-    if not rows:
+def _events(session: Session, places: Sequence[Place]) -> Sequence[AuditEvent]:
+    if not places:
         return []
-    moments = [row.at for row in rows]
+    moments = [place.at for place in places]
     query = select(AuditEvent).where(
-        AuditEvent.sequence.in_([row.sequence for row in rows]),
+        AuditEvent.sequence.in_([place.sequence for place in places]),
         AuditEvent.at.between(min(moments), max(moments)),  # which months to look into
     )
     return session.scalars(query.order_by(*_NEWEST)).all()
-
-
-def _figures(rows: Sequence[Row[Any]]) -> Figures:
-    if not rows:
-        return Figures()
-    counted = rows[:MOST_COUNTED]
-    days: dict[dt.date, tuple[int, int]] = {}
-    for row in counted:
-        day = row.at.astimezone(dt.UTC).date()
-        number, emergencies = days.get(day, (0, 0))
-        days[day] = (number + 1, emergencies + row.emergency)
-    first = len(counted[0]) - len(_COUNTED)
-    return Figures(
-        total=len(rows),
-        newest=rows[0].sequence,
-        oldest=rows[-1].sequence,
-        values={
-            word: _ranked(Counter(row[place] for row in counted if row[place] is not None))
-            for place, word in enumerate(_COUNTED, start=first)
-        },
-        days=days,
-    )
 
 
 def _ranked(counter: Counter[str]) -> list[tuple[str, int]]:
@@ -299,12 +391,12 @@ def _asked_of_index(query: Query) -> ColumnElement[Any] | None:
     parts = [
         *(_either([_name(word, each) for each in query.of(word)]) for word in _NAMES if query.of(word)),
         *(_name("is", each) for each in query.of("is") if STATES[each.value] is None),
-        *(_words(each.value) for each in query.of(None) if _has_word(each.value)),
+        *(_words(each) for each in query.of(None) if _has_word(each.value)),
     ]
     unwanted = [
         *(_name(word, each) for word in _NAMES for each in query.of(word, negated=True)),
         *(_name("is", each) for each in query.of("is", negated=True) if STATES[each.value] is None),
-        *(_words(each.value) for each in query.of(None, negated=True) if _is_one_word(each.value)),
+        *(_words(each) for each in query.of(None, negated=True) if _is_one_word(each.value)),
     ]
     if not parts and unwanted:
         parts = [cast("all", TSQUERY)]  # an index can only take away from what it has found
@@ -328,8 +420,8 @@ def _name(word: str, term: Term) -> ColumnElement[Any]:
     return func.audit_name_query(word, term.value, term.prefix)
 
 
-def _words(said: str) -> ColumnElement[Any]:
-    return func.coalesce(func.audit_word_query(said), cast("all", TSQUERY))
+def _words(term: Term) -> ColumnElement[Any]:
+    return func.coalesce(func.audit_word_query(term.value, term.prefix), cast("all", TSQUERY))
 
 
 def _has_word(said: str) -> bool:

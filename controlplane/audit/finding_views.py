@@ -40,7 +40,9 @@ def take(form: str) -> ResponseReturnValue:
     kind = cast("export.Format", form)
     export.record_export(session, wanted, kind, actor=current_actor())
     page = url_for("audit.show", id="", _external=True)
-    answer.response = export.stream(session_opener(), wanted, kind, url_of=lambda identifier: page + identifier)
+    answer.response = export.stream(
+        session_opener(), wanted, kind, url_of=lambda identifier: page + identifier
+    )
     return answer
 
 

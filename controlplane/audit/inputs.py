@@ -46,9 +46,7 @@ class Asked:
 def asked_of(given: Mapping[str, str]) -> Asked:
     """Read the address's query."""
     problems: list[str] = []
-    cursors = {
-        name: _number(given[name], problems) for name in ("older", "newer", "upto") if given.get(name)
-    }
+    cursors = {name: _number(given[name], problems) for name in ("older", "newer", "upto") if given.get(name)}
     text = " ".join(filter(None, (given.get("q", "").strip(), *map(str, _earlier(given)))))
     return Asked(
         reading=parse(text),

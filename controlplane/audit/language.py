@@ -38,6 +38,7 @@ STATES: dict[str, str] = {
 DATES = ("after", "before")
 LONGEST = 1_000
 MOST_TERMS = 30
+_SHORTEST_BEGINNING = 2
 _BEGINNINGS = ("today", "week", "month", "quarter", "year")
 _UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FIELD = re.compile(r"([A-Za-z_]+):")
@@ -173,7 +174,7 @@ def _terms(text: str, problems: list[Problem]) -> Iterator[Term]:
         elif value == "" and named:
             problems.append(Problem(f"“{named[1]}:” needs a value right behind it.", *place))
         elif value:
-            yield Term(value, named[1].lower() if named else None, negated, prefix and named is not None, place)
+            yield Term(value, named[1].lower() if named else None, negated, prefix, place)
 
 
 def _value(text: str, at: int) -> tuple[str, int, bool, bool]:
@@ -209,6 +210,8 @@ def _quoted(value: str, *, bare: bool) -> str:
 def _against(term: Term, states: frozenset[str]) -> str | None:
     """Say what is wrong with a term, or None."""
     if term.word is None:
+        if term.prefix and len(term.value) < _SHORTEST_BEGINNING:
+            return f"Too much begins with “{term.value}”: write {_SHORTEST_BEGINNING} letters or more before the star."
         return None
     if term.word not in WORDS:
         told = _unknown("word", term.word, WORDS, "{}:")
@@ -221,9 +224,7 @@ def _check_date(term: Term, _states: frozenset[str]) -> str | None:
     moment = None if term.prefix else _moment(term.value, now=dt.datetime.now(dt.UTC), closes=False)
     if moment is not None:
         return None
-    return (
-        f"“{term.value[:40]}” is no date. Write 2026-11-22, 2026-11-22T14:30, -2h (min, h, d, w), or {_list(_BEGINNINGS)}."
-    )
+    return f"“{term.value[:40]}” is no date. Write 2026-11-22, 2026-11-22T14:30, -2h (min, h, d, w), or {_list(_BEGINNINGS)}."
 
 
 def _check_state(term: Term, states: frozenset[str]) -> str | None:

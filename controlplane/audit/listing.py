@@ -120,7 +120,9 @@ def chips_of(query: Query, url_of: UrlOf, events: Sequence[AuditEvent]) -> list[
     ]
 
 
-def facets_of(query: Query, figures: Figures, url_of: UrlOf, more_url: Callable[[str], str], *, open: str | None) -> list[Facet]:  # noqa: A002 - the word of the page
+def facets_of(
+    query: Query, figures: Figures, url_of: UrlOf, more_url: Callable[[str], str], *, open: str | None
+) -> list[Facet]:  # noqa: A002 - the word of the page
     """Return the facets of what was found; the one that is `open` shows all its values."""
     found = []
     for word, title in FACETS.items():
@@ -182,7 +184,10 @@ def views_of(
     text = str(reading.query)
     made = [
         ("Last two hours", "after:-2h"),
-        *((f"Quarter, {name}", str(Query((Term(code, "env"), Term("quarter", "after"))))) for code, name in protected),
+        *(
+            (f"Quarter, {name}", str(Query((Term(code, "env"), Term("quarter", "after")))))
+            for code, name in protected
+        ),
         ("Emergencies", "is:emergency"),
         ("Taken back", "is:revert"),
     ]

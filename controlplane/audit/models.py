@@ -104,6 +104,24 @@ class AuditHead(Base):
     hash: Mapped[str]
 
 
+class SavedView(Base):
+    """A query of the list of changes under a name: one person's, or shared with everybody."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name"),
+        Index("ix_saved_views_shared", "shared", "name"),
+    )
+
+    id: Mapped[Identity]
+    owner_id: Mapped[str]
+    owner_name: Mapped[str]
+    name: Mapped[str]
+    query: Mapped[str]
+    shared: Mapped[bool]
+    created_at: Mapped[dt.datetime]
+
+
 class AuditAnchor(Base):
     """A place outside of the database where the chain's head was left, as this database remembers it."""
 
@@ -150,21 +168,3 @@ class AuditArchive(Base):
     sha256: Mapped[str]
     runs: Mapped[list[Json]]
     archived_at: Mapped[dt.datetime]
-
-
-class SavedView(Base):
-    """A query of the list of changes under a name: one person's, or shared with everybody."""
-
-    __tablename__ = "saved_views"
-    __table_args__ = (
-        UniqueConstraint("owner_id", "name"),
-        Index("ix_saved_views_shared", "shared", "name"),
-    )
-
-    id: Mapped[Identity]
-    owner_id: Mapped[str]
-    owner_name: Mapped[str]
-    name: Mapped[str]
-    query: Mapped[str]
-    shared: Mapped[bool]
-    created_at: Mapped[dt.datetime]

@@ -47,7 +47,13 @@ def save_view(session: Session, *, name: str, query: str, shared: bool, actor: A
         .execution_options(populate_existing=True)
     ).one()
     if shared:
-        _told(session, view, "shared", f"shared the view “{name}” of the changes: {query or 'all of them'}", actor)
+        _told(
+            session,
+            view,
+            "shared",
+            f"shared the view “{name}” of the changes: {query or 'all of them'}",
+            actor,
+        )
     elif was_shared:
         _told(session, view, "unshared", f"keeps the view “{name}” of the changes to themselves again", actor)
     return view
@@ -63,7 +69,9 @@ def remove_view(session: Session, identifier: uuid.UUID, *, actor: Actor) -> Sav
     session.delete(view)
     session.flush()
     if view.shared:
-        _told(session, view, "removed", f"removed the view “{view.name}” of the changes, which all had", actor)
+        _told(
+            session, view, "removed", f"removed the view “{view.name}” of the changes, which all had", actor
+        )
     return view
 
 

@@ -58,7 +58,11 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
         proof=proof(session),
         chips=listing.chips_of(asked.query, _url_of, found.events),
         facets=listing.facets_of(
-            asked.query, found.figures, _url_of, lambda word: _list_url(text, open=word), open=request.args.get("open")
+            asked.query,
+            found.figures,
+            _url_of,
+            lambda word: _list_url(text, open=word),
+            open=request.args.get("open"),
         ),
         strip=listing.strip_of(asked.query, found.figures, wanted.span, _url_of, now=wanted.now),
         views=listing.views_of(

@@ -23,13 +23,12 @@ AS $$
     SELECT array_remove(string_to_array(lower(regexp_replace(said, '[^[:alnum:]]+', ' ', 'g')), ' '), '')
 $$;
 
-CREATE FUNCTION audit_word_query(said text) RETURNS tsquery
+-- The words of a text, the last one as the beginning of a word where the text is open.
+CREATE FUNCTION audit_word_query(said text, open boolean) RETURNS tsquery
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
 AS $$
 DECLARE
     words text[] := public.audit_words(said);
-    -- The end of what was typed may be the beginning of a word; what a sign follows is a whole one.
-    open boolean := right(said, 1) ~ '[[:alnum:]]' AND length(words[cardinality(words)]) <= 100;
 BEGIN
     RETURN (
         SELECT string_agg(
@@ -87,7 +86,7 @@ CREATE FUNCTION audit_event_terms(
     actor_id text, actor_name text, action text, object_kind text, object_key text, environment text, via text,
     release integer, emergency boolean, sentence text, reason text, before jsonb, after jsonb
 ) RETURNS tsvector
-LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 10000
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000000
 AS $$
 DECLARE
     terms text[] := ARRAY[
@@ -129,9 +128,7 @@ END
 $$;
 """
 
-ARGUMENTS = (
-    "actor_id, actor_name, action, object_kind, object_key, environment, via, release, emergency, sentence, reason, before, after"
-)
+ARGUMENTS = "actor_id, actor_name, action, object_kind, object_key, environment, via, release, emergency, sentence, reason, before, after"
 
 
 def upgrade() -> None:
