@@ -29,10 +29,31 @@ _REASONS = (
     None, None, "Cheaper for the summer", "Better follow-up questions", "Latency went up after the last change",
     "Asked for by the coaching team", "Guard rail of the pilot customers", "Quarterly review of prices",
 )  # fmt: skip
-_FIELDS = (
-    "sequence id at actor_kind actor_id actor_name actor_role via action object_kind object_key environment sentence reason"
-    " before after release emergency request_id address user_agent previous_hash hash"
-).split()
+_FIELDS = [
+    "sequence",
+    "id",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "actor_role",
+    "via",
+    "action",
+    "object_kind",
+    "object_key",
+    "environment",
+    "sentence",
+    "reason",
+    "before",
+    "after",
+    "release",
+    "emergency",
+    "request_id",
+    "address",
+    "user_agent",
+    "previous_hash",
+    "hash",
+]
 
 
 def fill(engine: Engine, events: int, *, seed: int = 7) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import Row, Select, Text, cast, func, select
+from sqlalchemy import Row, Select, Text, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
@@ -61,7 +61,7 @@ def stream(
     digest = hashlib.sha256()
     count = 0
     with open_session() as session:
-        session.execute(select(func.set_config("work_mem", "64MB", True)))
+        session.execute(select(func.set_config("work_mem", "64MB", literal(value=True))))
         head = writer.head()
         digest.update(head)
         yield head
@@ -165,7 +165,7 @@ def _plain(value: Any) -> str:
 
 def _object(row: Row[Any], url: str) -> bytes:
     parts = []
-    for name, value in row._mapping.items():
+    for name, value in zip(row._fields, row, strict=True):
         if name in _DOCUMENTS:
             spelt = value if value is None or value.isascii() else json.dumps(json.loads(value))
             parts.append(f'"{name}": {spelt or "null"}')

@@ -180,8 +180,8 @@ def _prepare(session: Session) -> None:
     """Have what is found sorted in memory; and starting helpers takes longer than a step does."""
     session.execute(
         select(
-            func.set_config("work_mem", "64MB", True),
-            func.set_config("max_parallel_workers_per_gather", "0", True),
+            func.set_config("work_mem", "64MB", literal(value=True)),
+            func.set_config("max_parallel_workers_per_gather", "0", literal(value=True)),
         )
     )
 
@@ -319,7 +319,9 @@ def _walk(
     while found < limit:
         walked += step
         beyond = _moment_of(session, number + walked if forward else number - walked) if step else None
-        found += take(_Window(edge, beyond, True, True) if forward else _Window(beyond, edge), limit - found)
+        found += take(
+            _Window(edge, beyond, forward=True) if forward else _Window(beyond, edge), limit - found
+        )
         if beyond is None:
             break
         edge = beyond
