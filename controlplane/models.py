@@ -9,6 +9,7 @@ from controlplane.prompts import models as prompts
 from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
 from controlplane.releases import models as releases
+from controlplane.reviews import models as reviews
 from controlplane.rollouts import models as rollouts
 from controlplane.switches import models as switches
 
@@ -22,6 +23,7 @@ __all__ = [
     "proposals",
     "registry",
     "releases",
+    "reviews",
     "rollouts",
     "switches",
 ]

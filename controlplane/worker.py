@@ -13,28 +13,38 @@ from types import FrameType
 from sqlalchemy import Engine
 
 from controlplane import chores
+from controlplane.audit.checks import look_after
 from controlplane.chores import Chore
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine
 from controlplane.fleet.observing import observe
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
-from controlplane.runtime.signing import Signer, SigningKeyError
+from controlplane.runtime.signing import Signer, SigningKeyError, Verifier
 from controlplane.runtime.stores import ReleaseStore
 from controlplane.runtime.stores.build import store_from_environment
 from controlplane.switches.export import bring_up
 
 # A reader asks for its switches every five seconds; this is what the worker may add to that when a notice is lost.
 _SECONDS = 2.0
-_CONNECTIONS = 5
+# An anchor may come so long after its release; what it costs is a look at the newest events.
+_RECORD_SECONDS = 10.0
+_CONNECTIONS = 6
 
 
-def chores_of(engine: Engine, store: ReleaseStore, signer: Signer | None) -> list[Chore]:
+def chores_of(
+    engine: Engine, store: ReleaseStore, signer: Signer | None, verifier: Verifier | None = None
+) -> list[Chore]:
     """Return what is to be done for every environment besides exporting its releases."""
     return [
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
         Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
         Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
+        Chore(
+            "record",
+            _RECORD_SECONDS,
+            lambda code: look_after(engine, store, code, signer, verifier or Verifier()),
+        ),
     ]
 
 
@@ -56,7 +66,7 @@ def main() -> None:
     end_when_told()
     try:
         settings = Settings.from_environment(os.environ)
-        signer = Signer.from_environment(os.environ)
+        signer, verifier = Signer.from_environment(os.environ), Verifier.from_environment(os.environ)
     except (SettingsError, SigningKeyError) as problem:
         sys.exit(str(problem))
     if settings.database_url is None:
@@ -64,7 +74,7 @@ def main() -> None:
     store = store_from_environment(os.environ)
     engine = make_engine(settings.database_url, pool_size=_CONNECTIONS)
     worker = Worker(engine, store, prepare=getattr(store, "ensure", lambda: None), signer=signer)
-    chores.start(chores_of(engine, store, signer), engine, settings.database_url)
+    chores.start(chores_of(engine, store, signer, verifier), engine, settings.database_url)
     run(worker, settings.database_url, ready=lambda: print("ready", flush=True))
 
 

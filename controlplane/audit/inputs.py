@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import BaseModel, Field, field_validator
 
@@ -10,13 +9,6 @@ from controlplane.audit.language import LONGEST, Query, Reading, Term, parse
 
 # Before there was a language each of these was a field of its own; addresses that were kept still say it so.
 _EARLIER = {"actor": "actor", "action": "action", "environment": "env", "after": "after", "before": "before"}
-
-
-class ReviewInput(BaseModel):
-    """What somebody says of an emergency after the fact."""
-
-    answer: Literal["agree", "dispute"]
-    comment: str | None = Field(default=None, max_length=10_000)
 
 
 class ViewInput(BaseModel):

@@ -168,24 +168,3 @@ class AuditArchive(Base):
     sha256: Mapped[str]
     runs: Mapped[list[Json]]
     archived_at: Mapped[dt.datetime]
-
-
-class EmergencyReview(Base):
-    """The look at an emergency after the fact: opened with its event, answered by somebody else."""
-
-    __tablename__ = "emergency_reviews"
-    __table_args__ = (
-        CheckConstraint("state IN ('open', 'agreed', 'disputed')", name="state_is_known"),
-        CheckConstraint("reviewer_id <> actor_id", name="reviewer_is_somebody_else"),
-        CheckConstraint("(state = 'open') = (reviewer_id IS NULL)", name="answered_by_somebody"),
-        Index("ix_emergency_reviews_state", "state"),
-    )
-
-    event_id: Mapped[str] = mapped_column(primary_key=True)
-    actor_id: Mapped[str]
-    opened_at: Mapped[dt.datetime]
-    state: Mapped[str] = mapped_column(default="open")
-    reviewer_id: Mapped[str | None]
-    reviewer_name: Mapped[str | None]
-    reviewed_at: Mapped[dt.datetime | None]
-    comment: Mapped[str | None]

@@ -5,9 +5,10 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
-from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.audit.models import AuditEvent
 from controlplane.audit.tickets import ticket_in
 from controlplane.db import Json, now
+from controlplane.reviews.opening import open_review
 
 # A name or reason may come from a form: a line break or an escape in it must not forge a second line anywhere, and what
 # turns the direction of reading must not make a line say something else than it does.
@@ -39,7 +40,7 @@ def record(
 
     `action` is "<object>.<verb in the past>"; `sentence` says in words what was done and to what effect, past tense,
     without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %". `emergency` marks what was done without the
-    agreement that the environment asks for, and opens a review of it after the fact.
+    agreement that the environment asks for. With the event goes the review of it: how risky it is, and who has to look.
 
     `effect_share` is how many of all users get something else, in hundred-thousandths; `approvals` of `approvals_needed`
     people agreed. Both are said where they are known: they cannot be found out later.
@@ -76,9 +77,7 @@ def record(
     )
     session.add(event)
     session.flush()
-    if emergency:
-        session.add(EmergencyReview(event_id=event.id, actor_id=actor.id, opened_at=event.at))
-        session.flush()
+    open_review(session, event, before=before, after=after)
     return event
 
 

@@ -1,83 +1,87 @@
-"""Whether the record is whole: the chain of hashes recomputed by the database that holds it.
+"""Whether the record is whole: its chain, its end, what guards it, what was left of it outside, and what is archived.
 
-Detects an edited, inserted, removed or reordered event, also one made by an owner who switched the triggers off. It
-cannot see a tail that was cut off cleanly: for that the last hash has to be known outside of the database.
+The chain alone finds an edited, inserted, removed or reordered event, also one made by an owner who switched the triggers off.
+A tail that was cut off, and an older copy of the database put in its place, are whole in themselves: those the anchors find.
 """
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# One pass in the order of the chain; nothing is fetched but what is wrong.
-_BROKEN = text("""
-    WITH checked AS (
-        SELECT sequence,
-               hash = audit_event_hash(event) AS content_holds,
-               previous_hash = lag(hash, 1, '') OVER chain AS link_holds,
-               sequence = lag(sequence, 1, 0::bigint) OVER chain + 1 AS number_follows
-        FROM audit_events AS event
-        WINDOW chain AS (ORDER BY sequence)
-    )
-    SELECT sequence, content_holds, link_holds, number_follows
-    FROM checked
-    WHERE NOT (content_holds AND link_holds AND number_follows)
-    ORDER BY sequence
-    LIMIT :most
-""")
-_MOST_NAMED = 20
+from controlplane.audit import anchors, archive, guards
+from controlplane.audit.chain import BEGINNING, MOST_NAMED, Break, Place, walk
+from controlplane.audit.models import AuditHead
+from controlplane.runtime.signing import Verifier
+from controlplane.runtime.stores import EvidenceStore
 
-
-@dataclass(frozen=True)
-class Break:
-    """One event that does not fit, and why."""
-
-    sequence: int
-    reason: str
+__all__ = ["Break", "Report", "verify", "verify_all"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the check found: how many events there are, the last hash, and every place where the chain is broken."""
+    """What a check found: up to where, over how many events, every broken place in the chain, and whatever else is wrong."""
 
     events: int
-    last_hash: str
+    end: Place
     breaks: tuple[Break, ...]
+    findings: tuple[str, ...] = ()
+    checked: tuple[str, ...] = ()
+    """What was looked at besides the chain, in words."""
+
+    @property
+    def last_hash(self) -> str:
+        """The hash that the next event will follow from."""
+        return self.end.hash
 
     @property
     def intact(self) -> bool:
-        """Whether nothing is broken."""
-        return not self.breaks
+        """Whether nothing is wrong."""
+        return not self.breaks and not self.findings
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Everything that is wrong, the first twenty by name."""
+        return (*(str(each) for each in self.breaks), *self.findings)[:MOST_NAMED]
 
     @property
     def sentence(self) -> str:
         """The finding in words."""
         if self.intact:
             head = f", ending in {self.last_hash[:12]}" if self.last_hash else ""
-            return f"The record is whole: {self.events:,} events, each following from the one before{head}."
-        named = "; ".join(f"event {each.sequence:,}: {each.reason}" for each in self.breaks)
-        return f"The record was tampered with or damaged: {named}."
+            also = "".join(f" {words}." for words in self.checked)
+            return f"The record is whole: {self.events:,} events, each following from the one before{head}.{also}"
+        return f"The record was tampered with or damaged: {'; '.join(self.named)}."
 
 
-def verify(session: Session) -> Report:
-    """Recompute the chain of all events and report every break, the first twenty by name."""
-    rows = session.execute(_BROKEN, {"most": _MOST_NAMED}).all()
-    breaks = tuple(
-        Break(row.sequence, _reason(content_holds=row.content_holds, number_follows=row.number_follows))
-        for row in rows
+def verify(session: Session, *, since: Place = BEGINNING) -> Report:
+    """Recompute the chain after `since`, and look at its end and at what guards it: all that the database alone can say."""
+    walked = walk(session, since=since)
+    findings = [*_end(session, walked.end), *guards.findings(session)]
+    return Report(walked.events, walked.end, walked.breaks, tuple(findings))
+
+
+def verify_all(session: Session, store: EvidenceStore, *, verifier: Verifier) -> Report:
+    """As `verify`, and compare with every anchor in the store and with every archived month."""
+    found = verify(session)
+    left = anchors.compare(session, store, found.end, verifier=verifier)
+    archived = archive.check(session, store, verifier=verifier)
+    return Report(
+        events=found.events + archived.events,
+        end=found.end,
+        breaks=found.breaks,
+        findings=(*found.findings, *left.findings, *archived.findings),
+        checked=(left.words, *([archived.words] if archived.words else [])),
     )
-    events, last_hash = session.execute(
-        text(
-            "SELECT (SELECT count(*) FROM audit_events),"
-            " coalesce((SELECT hash FROM audit_events ORDER BY sequence DESC LIMIT 1), '')"
-        )
-    ).one()
-    return Report(events=events, last_hash=last_hash, breaks=breaks)
 
 
-def _reason(*, content_holds: bool, number_follows: bool) -> str:
-    if not content_holds:
-        return "its content is not what was written"
-    if not number_follows:
-        return "an event before it is missing"
-    return "it does not follow from the event before it"
+def _end(session: Session, end: Place) -> list[str]:
+    head = session.get(AuditHead, True)
+    if head is None:
+        return ["the head of the chain is gone"]
+    if head.sequence > end.sequence:
+        return [
+            f"the record ends with event {end.sequence:,}, but event {head.sequence:,} was written: its end was cut off"
+        ]
+    if (head.sequence, head.hash) != (end.sequence, end.hash):
+        return [f"event {end.sequence:,} is not the one that was written last"]
+    return []

@@ -3,25 +3,27 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
-from controlplane.audit import finding, language, listing, pages, queries, reviews, saved_views
+from controlplane.audit import finding, language, listing, pages, queries, saved_views
 from controlplane.audit.export import FORMATS
 from controlplane.audit.finding import Wanted
-from controlplane.audit.inputs import ReviewInput, asked_of
+from controlplane.audit.inputs import asked_of
 from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
+from controlplane.audit.proof import last_anchors, proof
 from controlplane.audit.tickets import link_to_ticket
 from controlplane.db import now
-from controlplane.errors import Conflict, Refused
 from controlplane.prompts import textdiff
 from controlplane.prompts.services import get_version
-from controlplane.web.access import current_actor, may, people_with, requires, signed_in
+from controlplane.reviews.listing import emergency_count, reviews_of
+from controlplane.reviews.pages import look_at
+from controlplane.web.access import current_actor, may, requires
 from controlplane.web.environments import current_environment, environments
-from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.forms import Parsed, fill
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("audit", __name__)
@@ -51,7 +53,9 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
         found=found,
         days=pages.days_of(found.events),
         links=_links(found.events),
-        emergencies=reviews.open_count(session),
+        emergencies=emergency_count(session),
+        reviews=reviews_of(session, [event.id for event in found.events]),
+        proof=proof(session),
         chips=listing.chips_of(asked.query, _url_of, found.events),
         facets=listing.facets_of(
             asked.query,
@@ -84,42 +88,25 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
 @requires(Role.VIEWER)
 def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
     """One change, with all that is known of it."""
-    return _show_page(id, fill({}))
+    return change_page(id, fill({}))
 
 
-@blueprint.get("/changes/emergencies")
+@blueprint.get("/changes/record")
 @requires(Role.VIEWER)
-def emergencies() -> str:
-    """The emergencies that nobody has looked at yet."""
-    found = reviews.open_reviews(db_session())
-    return render_template(
-        "audit/emergencies.html",
-        lines=[pages.line_of(each.event) for each in found],
-        total=reviews.open_count(db_session()),
-    )
+def standing() -> str:
+    """Whether the record is whole, and how that is known."""
+    session = db_session()
+    return render_template("audit/record.html", proof=proof(session), anchors=last_anchors(session))
 
 
-@blueprint.post("/changes/<id>/review")
-@requires(Role.PUBLISHER)
-def review(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
-    """Agree to an emergency after the fact, or dispute it."""
-    form = parse(ReviewInput, request.form)
-    if form.value is None:
-        return _show_page(id, form), 422
-    agreed = form.value.answer == "agree"
-    try:
-        reviews.answer(
-            db_session(), id, agreed=agreed, comment=form.value.comment or "", actor=current_actor()
-        )
-    except Refused as refusal:
-        return _show_page(id, form.refused(refusal)), 422
-    except Conflict as conflict:
-        return _show_page(id, form, conflict=str(conflict)), 409
-    flash("Agreed to." if agreed else "Disputed.")
-    return redirect(url_for(".show", id=id), 303)
-
-
-def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> str:  # noqa: A002 - as above
+def change_page(
+    id: str,  # noqa: A002 - as above
+    form: Parsed[Any],
+    *,
+    replied: Parsed[Any] | None = None,
+    conflict: str | None = None,
+) -> str:
+    """The page of one change, with what was typed into the review of it."""
     session = db_session()
     event = queries.get_event(session, id)
     previous, following = queries.neighbours(session, event)
@@ -138,11 +125,10 @@ def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> st
         context=listing.context_of(event, lambda query: finding.newest(session, query, limit=6), _url_of),
         previous=previous,
         following=following,
-        review=reviews.review_of(session, event.id),
+        look=look_at(session, event, actor=current_actor(), now=now()),
         form=form,
+        replied=replied or fill({}),
         conflict=conflict,
-        own=str(signed_in().id) == event.actor_id,
-        publishers=people_with(Role.PUBLISHER),
     )
 
 

@@ -123,6 +123,10 @@ class Verifier:
         """Whether what is read must be signed."""
         return bool(self._keys)
 
+    def knows(self, key_id: object) -> bool:
+        """Whether this is the id of one of the keys."""
+        return key_id in self._keys
+
     def verify(self, pointer: Pointer) -> None:
         """Refuse (`PointerRefused`) a pointer that none of the keys has signed."""
         try:

@@ -1,5 +1,6 @@
 """The command line: what an operator does without a browser. `./run cli --help` lists it."""
 
+import datetime as dt
 import json
 import os
 import sys
@@ -17,8 +18,8 @@ from controlplane.accounts import services as accounts
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.inputs import PersonInput
 from controlplane.accounts.passwords import one_time_password
-from controlplane.audit import roles
-from controlplane.audit.verify import verify
+from controlplane.audit import archive, checks, roles
+from controlplane.audit.verify import verify, verify_all
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine, transaction
 from controlplane.errors import ControlPlaneError
@@ -39,7 +40,7 @@ from controlplane.runtime.signing import (
     Verifier,
     new_key_pair,
 )
-from controlplane.runtime.stores import PrunableStore, ReleaseStore
+from controlplane.runtime.stores import EvidenceStore, PrunableStore, ReleaseStore
 from controlplane.runtime.stores.build import store_from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -191,12 +192,62 @@ def audit_grant(role: str) -> None:
 
 
 @audit.command("verify")
-def audit_verify() -> None:
-    """Recompute the chain of events and say where it is broken; exit code 1 if it is."""
+@click.option(
+    "--database-alone", is_flag=True, help="Without the anchors and the archive, which lie in the store."
+)
+def audit_verify(database_alone: bool) -> None:  # noqa: FBT001 - as click hands it over
+    """Say whether the record is whole; exit code 1 if it is not, with everything that is wrong by name.
+
+    Recomputes the chain of events, looks at what guards it, compares it with every anchor in the store and reads every
+    archived month through. Signatures are checked where CONTROLPLANE_PUBLIC_KEYS is set.
+    """
     with _engine() as engine, transaction(engine) as session:
-        report = verify(session)
+        try:
+            report = (
+                verify(session)
+                if database_alone
+                else verify_all(session, _evidence_store(), verifier=_verifier())
+            )
+        except StoreError as problem:
+            click.echo(verify(session).sentence)
+            raise click.ClickException(f"What lies of it in the store cannot be read: {problem}") from None
+        if not database_alone:
+            checks.keep(session, report)
     click.echo(report.sentence)
     sys.exit(0 if report.intact else 1)
+
+
+@audit.command("archive")
+@click.option("--before", required=True, metavar="YEAR-MONTH", help="The first month that stays here.")
+@click.option("--dry-run", is_flag=True, help="Only say which months would be moved.")
+def audit_archive(before: str, dry_run: bool) -> None:  # noqa: FBT001 - as click hands it over
+    """Move whole months of the record to the store, and drop them here once they were read back.
+
+    Run as the owner of the tables (DATABASE_OWNER_URL, else DATABASE_URL). `audit verify` reads the archive too.
+    """
+    try:
+        day = dt.datetime.strptime(before, "%Y-%m").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        raise click.UsageError(f"{before} is not a month such as 2026-01.") from None
+    with _engine(_owner_url()) as engine:
+        if dry_run:
+            with transaction(engine) as session:
+                found = archive.months(session, before=day)
+            for month in found:
+                click.echo(month.words)
+        else:
+            try:
+                found = archive.archive(
+                    engine,
+                    _evidence_store(),
+                    before=day,
+                    signer=_signer(),
+                    actor=_operator(),
+                    told=click.echo,
+                )
+            except archive.NotArchivedError as problem:
+                raise click.ClickException(str(problem)) from None
+    click.echo(f"{'would be moved' if dry_run else 'moved'}: {len(found)} months")
 
 
 @cli.command("prune")
@@ -266,6 +317,20 @@ def _prunable_store() -> PrunableStore:
     return store
 
 
+def _evidence_store() -> EvidenceStore:
+    store = store_from_environment(os.environ)
+    if not isinstance(store, EvidenceStore):
+        raise click.ClickException("This store keeps no evidence.")
+    return store
+
+
+def _signer() -> Signer | None:
+    try:
+        return Signer.from_environment(os.environ)
+    except SigningKeyError as wrong:
+        raise click.ClickException(str(wrong)) from None
+
+
 def _verifier() -> Verifier:
     try:
         return Verifier.from_environment(os.environ)
@@ -288,10 +353,7 @@ def _tell_drifts(environment: str, found: Sequence[str]) -> None:
 
 def _healed(engine: Engine, store: ReleaseStore, environment: str) -> str:
     """Write everything again, and say what came of it."""
-    try:
-        signer = Signer.from_environment(os.environ)
-    except SigningKeyError as wrong:
-        raise click.ClickException(str(wrong)) from None
+    signer = _signer()
     try:
         pointer = store.read_pointer(environment)
         if signer is None and pointer is not None and pointer.key_id is not None:

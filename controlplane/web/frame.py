@@ -43,6 +43,7 @@ WORK = (
     Place("releases.index", "Releases", "package", "r"),
     Place("fleet.index", "Processes", "gauge"),
     Place("audit.index", "Changes", "history", "a"),
+    Place("reviews.index", "Reviews", "eye", "w"),
 )
 SETUP = (
     Place("registry.models", "Models", "cpu", "m"),
@@ -52,7 +53,7 @@ SETUP = (
 )
 
 # What a count is a sign of, where it is one.
-_TONES = {"releases.unpublished": "differs", "switches.index": "failed", "audit.index": "failed"}
+_TONES = {"releases.unpublished": "differs", "switches.index": "failed", "reviews.index": "review"}
 
 
 @dataclass(frozen=True)

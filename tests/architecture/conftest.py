@@ -13,6 +13,7 @@ from controlplane.audit.models import AuditEvent
 from tests.architecture.addresses import Route, routes_of
 from tests.architecture.proposing import make_proposal
 from tests.page import PageClient
+from tests.reviews.stage import make_sign_off
 from tests.rollouts.walk import Walk, second_version
 from tests.site import add_person, client_of
 
@@ -25,6 +26,7 @@ class Site:
     session: Session
     client_as: Callable[[Role | str], PageClient]
     rollout: int
+    sign_off: int
 
     @property
     def routes(self) -> list[Route]:
@@ -38,13 +40,16 @@ class Site:
             "tier": "premium",
             "tenant": "acme",
             "target": "COACHING_RESPONSE",
-            "number": str(self.rollout) if "/rollouts/" in route.rule else "1",
+            "number": self._number(route.rule),
             "filename": "css/site.css",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
             "person_id": str(add_person(self.session, "viewer").id),
             "code": _CODES.get(route.rule.split("/")[1], "coaching_response"),
         }
         return route.path(values) + _QUERIES.get(route.endpoint, "")
+
+    def _number(self, rule: str) -> str:
+        return str(self.rollout if "/rollouts/" in rule else self.sign_off if "/sign-offs/" in rule else 1)
 
 
 _CODES = {
@@ -66,6 +71,7 @@ def site(app: Flask, first_data: Session) -> Site:
     )
     rollout = Walk(first_data, publisher, second_version(first_data, publisher)).start(10_000)
     make_proposal(first_data, publisher)
+    sign_off = make_sign_off(first_data)
     first_data.commit()
     clients: dict[str, PageClient] = {}
 
@@ -74,4 +80,4 @@ def site(app: Flask, first_data: Session) -> Site:
             clients[str(role)] = client_of(app, add_person(first_data, role))
         return clients[str(role)]
 
-    return Site(app, first_data, client_as, rollout.number)
+    return Site(app, first_data, client_as, rollout.number, sign_off)

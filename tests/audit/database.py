@@ -26,12 +26,16 @@ class Place:
             for number in range(count):
                 told(session, f"change {number + 1}", **more)
 
-    def tamper(self, *statements: str) -> None:
-        """As an owner could: with every trigger off."""
-        with self.owner.begin() as connection:
+    @contextmanager
+    def tampered(self, *statements: str) -> Iterator[Session]:
+        """What the database would be after an owner did this with every trigger off; undone at the end."""
+        with self.owner.connect() as connection:
             connection.execute(text("SET LOCAL session_replication_role = replica"))
             for statement in statements:
                 connection.execute(text(statement))
+            with Session(connection, join_transaction_mode="create_savepoint") as session:
+                yield session
+            connection.rollback()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -140,22 +141,22 @@ def test_the_finding_does_not_depend_on_the_time_zone_of_whoever_asks(chain: Ses
 
 
 def test_the_command_line_says_whether_the_record_is_whole_and_by_its_exit_code(
-    engine: Engine, database_url: str
+    engine: Engine, database_url: str, tmp_path: Path
 ) -> None:
-    whole = ask_command_line(database_url)
+    whole = ask_command_line(database_url, store=tmp_path)
     assert whole.returncode == 0
     assert whole.stdout.startswith("The record is whole: ")
     with Session(engine) as session, session.begin():
         tamper(session, "UPDATE audit_events SET sentence = 'nothing happened' WHERE sequence = 1")
-    broken = ask_command_line(database_url)
+    broken = ask_command_line(database_url, store=tmp_path)
     assert broken.returncode == 1
     assert "event 1: its content is not what was written" in broken.stdout
 
 
-def ask_command_line(database_url: str) -> subprocess.CompletedProcess[str]:
+def ask_command_line(database_url: str, *, store: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "controlplane.web.cli", "audit", "verify"],
-        env={**os.environ, "DATABASE_URL": database_url},
+        env={**os.environ, "DATABASE_URL": database_url, "CONTROLPLANE_STORE_DIRECTORY": str(store)},
         capture_output=True,
         text=True,
         check=False,

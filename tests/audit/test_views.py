@@ -1,15 +1,21 @@
+import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from flask import Flask
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
-from controlplane.audit import pages
+from controlplane.audit import checks, pages
 from controlplane.audit.finding import PAGE
 from controlplane.audit.language import Query, Term
+from controlplane.audit.models import AuditAnchor, AuditArchive
 from controlplane.audit.object_links import link_to
+from controlplane.audit.verify import verify
+from controlplane.db import now
 from controlplane.prompts import services as prompts
 from tests.audit.events import move_last_to, told
 from tests.page import Page, PageClient, words
@@ -22,8 +28,9 @@ def lines(page: Page) -> list[str]:
     """The sentences of a list."""
     return [
         "".join(link.itertext())
-        for link in page.all("a")
-        if link.get("href", "").startswith("/changes/") and not link.get("rel")
+        for change in page.all("li", class_="change")
+        for link in change.iter("a")
+        if link.get("href", "").startswith("/changes/")
     ]
 
 
@@ -436,3 +443,75 @@ def test_what_takes_away_is_red_and_what_goes_live_is_green() -> None:
         "model.changed",
     ]
     assert [pages.tone_of(action) for action in actions] == ["failed", "failed", "live", "rolling", "neutral"]
+
+
+def test_the_list_says_whether_the_record_is_whole_and_leads_to_how_that_is_known(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    event = told(first_data, environment="production", release=1)
+    row = {"sequence": event.sequence, "hash": event.hash, "anchored_at": now()}
+    first_data.add(AuditAnchor(name="a", environment="production", release=1, key_id="ours", **row))
+    checks.keep(first_data, verify(first_data))
+    first_data.commit()
+    client = client_as("viewer")
+    standing = client.get("/changes").by_id("record-standing")
+    assert "Whole" in "".join(standing.itertext())
+    assert "anchored at release 1 of production" in "".join(standing.itertext())
+    page = client.get("/changes/record")
+    assert "production, release 1" in page.texts("a")
+    assert "may do anything in the database" in page.body, (
+        "the tests connect as the owner, and the page says so"
+    )
+    assert "Archived months" not in page.body
+
+
+def test_what_was_tampered_with_stands_above_everything_else(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    first_data.execute(text("ALTER TABLE audit_events DISABLE TRIGGER audit_events_refuse_change"))
+    first_data.execute(text("UPDATE audit_events SET sentence = 'nothing happened' WHERE sequence = 2"))
+    checks.keep(first_data, verify(first_data))
+    first_data.commit()
+    client = client_as("viewer")
+    assert "Tampered with or damaged" in "".join(client.get("/changes").by_id("record-standing").itertext())
+    page = client.get("/changes/record")
+    assert "Event 2: its content is not what was written." in page.texts("li")
+    assert "The trigger audit_events_refuse_change on audit_events is off or gone." in page.texts("li")
+
+
+def test_where_months_are_archived_the_list_says_where_it_begins(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    first_data.add(
+        AuditArchive(
+            month=dt.date(2025, 1, 1),
+            part=1,
+            name="archive/2025-01.1.ndjson.gz",
+            events=1200,
+            size=1,
+            sha256="f" * 64,
+            runs=[],
+            archived_at=now(),
+        )
+    )
+    first_data.commit()
+    client = client_as("viewer")
+    assert "Older months are archived: 1,200 events up to January 2025." in client.get("/changes").body
+    assert "archive/2025-01.1.ndjson.gz" in client.get("/changes/record").body
+
+
+def test_a_ticket_in_a_reason_is_a_link_where_the_operator_says_what_of(
+    client_as: ClientAs, first_data: Session, app: Flask
+) -> None:
+    event = told(first_data, reason="GPT-5 answers too slowly, see OPS-123")
+    first_data.commit()
+    assert event.ticket == "OPS-123"
+    client = client_as("viewer")
+    assert "Ticket OPS-123" in client.get(f"/changes/{event.id}").body
+    app.config["TICKET_URL"] = "https://tickets.example.com/browse/{ticket}"
+    try:
+        assert (
+            client.get(f"/changes/{event.id}").link("OPS-123") == "https://tickets.example.com/browse/OPS-123"
+        )
+    finally:
+        app.config["TICKET_URL"] = None
