@@ -133,7 +133,8 @@ def _export(engine: Engine, effort: Effort) -> list[Figure]:
 
 def _recording(engine: Engine, effort: Effort) -> Figure:
     """Compare an insert with the index against one without it, each rolled back; in turns, or the second is warmer."""
-    burdened, bare = [], []
+    burdened: list[float] = []
+    bare: list[float] = []
     with engine.connect() as connection:
         for turn in range(effort.loads * 2):
             transaction = connection.begin()

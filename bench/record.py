@@ -152,7 +152,7 @@ def _shape(chance: random.Random) -> dict[str, Any]:
     made = {"release": "%(release)s"}
     kind = chance.choices(("saved", "published", "raised", "template", "signed_in", "reverted", "model"),
                           (24, 22, 16, 14, 18, 1, 5))[0]  # fmt: skip
-    shape: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "saved": {"action": "configuration.version_saved", "object_kind": "configuration", "object_key": place,
                   "sentence": f"saved version %(number)s of {title}: model from {older} to {model}",
                   "environment": None, "before": {"model": older, "temperature": 1}, "after": {"model": model, "temperature": 0}},
@@ -174,7 +174,7 @@ def _shape(chance: random.Random) -> dict[str, Any]:
         "model": {"action": "model.changed", "object_kind": "model", "object_key": model,
                   "sentence": f"changed the price of {model} to {share} cents", "environment": None,
                   "before": {"price": share + 1}, "after": {"price": share}},
-    }[kind]  # fmt: skip
+    }  # fmt: skip
     reason = chance.choice(_REASONS) if kind != "signed_in" else None
     return {
         "actor_kind": "person",
@@ -190,7 +190,7 @@ def _shape(chance: random.Random) -> dict[str, Any]:
         "emergency": False,
         "address": f"192.0.2.{chance.randrange(1, 255)}",
         "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36",
-        **shape,
+        **shapes[kind],
     }
 
 
@@ -213,7 +213,7 @@ def _copied(shape: Mapping[str, Any]) -> str:
     """Return such an event as a line for COPY, to be filled in."""
     cells = []
     for name in _FIELDS:
-        value = shape.get(name, f"%({name})s")
+        value: Any = shape.get(name, f"%({name})s")
         if isinstance(value, dict):
             value = _spelt(value)
         cells.append("\\N" if value is None else {True: "t", False: "f"}.get(value, value))

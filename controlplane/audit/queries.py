@@ -59,9 +59,7 @@ def neighbours(session: Session, event: AuditEvent) -> tuple[AuditEvent | None, 
     return before, after
 
 
-def _soonest(
-    session: Session, query: Select[tuple[AuditEvent]], moment: dt.datetime | None
-) -> AuditEvent | None:
+def _soonest(session: Session, query: Select[AuditEvent], moment: dt.datetime | None) -> AuditEvent | None:
     """Look in the months around a moment, then in all: there may be a hundred, each with an index of its own to ask."""
     if moment is not None:
         near = query.where(AuditEvent.at.between(moment - _NEAR, moment + _NEAR))
