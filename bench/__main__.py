@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import arrival, imports, lookup, metrics, publish, render, resolve, snapshot, threads
+from bench import arrival, changes, imports, lookup, metrics, publish, render, resolve, snapshot, threads
 from bench.effort import FULL, QUICK
 from bench.figures import table
 
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "imports": imports,
     "publish": publish,
     "arrival": arrival,
+    "changes": changes,
 }
 
 

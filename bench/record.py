@@ -29,10 +29,31 @@ _REASONS = (
     None, None, "Cheaper for the summer", "Better follow-up questions", "Latency went up after the last change",
     "Asked for by the coaching team", "Guard rail of the pilot customers", "Quarterly review of prices",
 )  # fmt: skip
-_FIELDS = (
-    "sequence id at actor_kind actor_id actor_name actor_role via action object_kind object_key environment sentence reason"
-    " before after release emergency request_id address user_agent previous_hash hash"
-).split()
+_FIELDS = [
+    "sequence",
+    "id",
+    "at",
+    "actor_kind",
+    "actor_id",
+    "actor_name",
+    "actor_role",
+    "via",
+    "action",
+    "object_kind",
+    "object_key",
+    "environment",
+    "sentence",
+    "reason",
+    "before",
+    "after",
+    "release",
+    "emergency",
+    "request_id",
+    "address",
+    "user_agent",
+    "previous_hash",
+    "hash",
+]
 
 
 def fill(engine: Engine, events: int, *, seed: int = 7) -> None:
@@ -131,7 +152,7 @@ def _shape(chance: random.Random) -> dict[str, Any]:
     made = {"release": "%(release)s"}
     kind = chance.choices(("saved", "published", "raised", "template", "signed_in", "reverted", "model"),
                           (24, 22, 16, 14, 18, 1, 5))[0]  # fmt: skip
-    shape: dict[str, Any] = {
+    shapes: dict[str, dict[str, Any]] = {
         "saved": {"action": "configuration.version_saved", "object_kind": "configuration", "object_key": place,
                   "sentence": f"saved version %(number)s of {title}: model from {older} to {model}",
                   "environment": None, "before": {"model": older, "temperature": 1}, "after": {"model": model, "temperature": 0}},
@@ -153,7 +174,7 @@ def _shape(chance: random.Random) -> dict[str, Any]:
         "model": {"action": "model.changed", "object_kind": "model", "object_key": model,
                   "sentence": f"changed the price of {model} to {share} cents", "environment": None,
                   "before": {"price": share + 1}, "after": {"price": share}},
-    }[kind]  # fmt: skip
+    }  # fmt: skip
     reason = chance.choice(_REASONS) if kind != "signed_in" else None
     return {
         "actor_kind": "person",
@@ -169,7 +190,7 @@ def _shape(chance: random.Random) -> dict[str, Any]:
         "emergency": False,
         "address": f"192.0.2.{chance.randrange(1, 255)}",
         "user_agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36",
-        **shape,
+        **shapes[kind],
     }
 
 
@@ -192,7 +213,7 @@ def _copied(shape: Mapping[str, Any]) -> str:
     """Return such an event as a line for COPY, to be filled in."""
     cells = []
     for name in _FIELDS:
-        value = shape.get(name, f"%({name})s")
+        value: Any = shape.get(name, f"%({name})s")
         if isinstance(value, dict):
             value = _spelt(value)
         cells.append("\\N" if value is None else {True: "t", False: "f"}.get(value, value))

@@ -17,6 +17,7 @@ from controlplane.errors import Forbidden, NotFound, Refused
 
 Transactions = Callable[[], AbstractContextManager[Session]]
 
+_LONGEST_ADDRESS = 200  # of what was asked for, in the record
 WRONG = "The e-mail address or the password is wrong."
 
 
@@ -203,6 +204,21 @@ def sign_out(session: Session, *, actor: Actor, email: str) -> None:
         object_kind="person",
         object_key=email,
         sentence="signed out",
+    )
+
+
+def tell_refused(
+    session: Session, *, actor: Actor, email: str, what: str, needs: str, environment: str | None
+) -> None:
+    """Tell the audit that somebody who is signed in tried to change what their role does not cover."""
+    record(
+        session,
+        actor=actor,
+        action="person.refused",
+        object_kind="person",
+        object_key=email,
+        sentence=f"was refused as {actor.role.label}: {what[:_LONGEST_ADDRESS]} needs the role {needs}",
+        environment=environment,
     )
 
 

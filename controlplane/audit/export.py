@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import Row, Select, Text, cast, func, select
+from sqlalchemy import Row, Select, Text, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
@@ -33,7 +33,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 class Seal(NamedTuple):
     """What the last line says."""
 
-    count: int
+    rows: int
     sha256: str
 
 
@@ -61,7 +61,7 @@ def stream(
     digest = hashlib.sha256()
     count = 0
     with open_session() as session:
-        session.execute(select(func.set_config("work_mem", "64MB", True)))
+        session.execute(select(func.set_config("work_mem", "64MB", literal(value=True))))
         head = writer.head()
         digest.update(head)
         yield head
@@ -80,7 +80,7 @@ def stream(
             rows.close()
 
 
-def _columns(wanted: Wanted) -> Select[Any]:
+def _columns(wanted: Wanted) -> Select[*tuple[Any, ...]]:
     # Documents come as Postgres spells them: taking them apart only to put them together again doubles the time.
     columns = [
         cast(column, Text).label(column.name) if column.name in _DOCUMENTS else column
@@ -105,7 +105,7 @@ class _Csv:
         return b""
 
     def seal(self, seal: Seal) -> bytes:
-        told = ["count", str(seal.count), "sha256", seal.sha256]
+        told = ["count", str(seal.rows), "sha256", seal.sha256]
         return self._line([*told, *[""] * (len(self.names) - len(told))])
 
     def _line(self, cells: Sequence[str]) -> bytes:
@@ -126,7 +126,7 @@ class _Ndjson:
         return b""
 
     def seal(self, seal: Seal) -> bytes:
-        return json.dumps(seal._asdict()).encode() + b"\n"
+        return json.dumps({"count": seal.rows, "sha256": seal.sha256}).encode() + b"\n"
 
 
 class _Json(_Ndjson):
@@ -142,7 +142,7 @@ class _Json(_Ndjson):
         return b"\n],\n"
 
     def seal(self, seal: Seal) -> bytes:
-        return f'"count": {seal.count}, "sha256": "{seal.sha256}"}}\n'.encode()
+        return f'"count": {seal.rows}, "sha256": "{seal.sha256}"}}\n'.encode()
 
 
 _WRITERS: dict[Format, _Csv | _Ndjson] = {"csv": _Csv(), "json": _Json(), "ndjson": _Ndjson()}
@@ -165,7 +165,7 @@ def _plain(value: Any) -> str:
 
 def _object(row: Row[Any], url: str) -> bytes:
     parts = []
-    for name, value in row._mapping.items():
+    for name, value in zip(row._fields, row, strict=True):
         if name in _DOCUMENTS:
             spelt = value if value is None or value.isascii() else json.dumps(json.loads(value))
             parts.append(f'"{name}": {spelt or "null"}')

@@ -75,6 +75,9 @@ _COUNTED = {
 }
 
 
+_Selected = Select[*tuple[Any, ...]]
+
+
 class Place(NamedTuple):
     """Where an event stands in the list: by its moment, and within that by its number."""
 
@@ -166,7 +169,7 @@ def count(session: Session, wanted: Wanted) -> int:
     return len(_matches(session, wanted, limit=MOST_COUNTED))
 
 
-def all_of(wanted: Wanted, columns: Sequence[Any]) -> Select[Any]:
+def all_of(wanted: Wanted, columns: Sequence[Any]) -> _Selected:
     """Select these columns of everything that matches, newest first."""
     return select(*columns).where(*_conditions(wanted)).order_by(*_NEWEST)
 
@@ -180,8 +183,8 @@ def _prepare(session: Session) -> None:
     """Have what is found sorted in memory; and starting helpers takes longer than a step does."""
     session.execute(
         select(
-            func.set_config("work_mem", "64MB", True),
-            func.set_config("max_parallel_workers_per_gather", "0", True),
+            func.set_config("work_mem", "64MB", literal(value=True)),
+            func.set_config("max_parallel_workers_per_gather", "0", literal(value=True)),
         )
     )
 
@@ -219,7 +222,7 @@ def _survey(session: Session, wanted: Wanted) -> tuple[Figures, list[Place]]:
 _A_PLACE = -1
 
 
-def _summary(newest: Select[Any]) -> CompoundSelect[Any]:
+def _summary(newest: _Selected) -> CompoundSelect[*tuple[Any, ...]]:
     """Select how often each value occurs, by the place of its column in `_COUNTED` (the day comes after them), and a page."""
     found = newest.subquery()
     day = func.to_char(func.timezone("UTC", found.c.at), "YYYY-MM-DD").label("day")
@@ -266,7 +269,7 @@ def _matches(
 
     def take(window: _Window, limit: int) -> int:
         rows = session.execute(window.of(chosen, limit=limit)).all()
-        found.extend(Place(*row) for row in rows)
+        found.extend(Place(row.at, row.sequence) for row in rows)
         return len(rows)
 
     _walk(session, wanted, take, limit=limit, before=before, after=after)
@@ -282,7 +285,7 @@ class _Window:
     whole: bool = True
     forward: bool = False
 
-    def of(self, chosen: Select[Any], *, limit: int) -> Select[Any]:
+    def of(self, chosen: _Selected, *, limit: int) -> _Selected:
         if not self.whole:
             return chosen.order_by(*(_OLDEST if self.forward else _NEWEST)).limit(limit)
         if self.begin:
@@ -319,7 +322,9 @@ def _walk(
     while found < limit:
         walked += step
         beyond = _moment_of(session, number + walked if forward else number - walked) if step else None
-        found += take(_Window(edge, beyond, True, True) if forward else _Window(beyond, edge), limit - found)
+        found += take(
+            _Window(edge, beyond, forward=True) if forward else _Window(beyond, edge), limit - found
+        )
         if beyond is None:
             break
         edge = beyond

@@ -57,7 +57,7 @@ def save() -> ResponseReturnValue:
         view = saved_views.save_view(
             db_session(),
             name=form.value.name,
-            query=form.value.q,
+            query=form.value.q or "",
             shared=form.value.shared,
             actor=current_actor(),
         )

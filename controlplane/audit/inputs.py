@@ -15,13 +15,13 @@ class ViewInput(BaseModel):
     """A name for a query."""
 
     name: str = Field(min_length=1, max_length=60)
-    q: str = Field(default="", max_length=LONGEST)
+    q: str | None = Field(default=None, max_length=LONGEST)
     shared: bool = False
 
     @field_validator("q")
     @classmethod
-    def _can_be_read(cls, text: str) -> str:
-        reading = parse(text)
+    def _can_be_read(cls, text: str | None) -> str:
+        reading = parse(text or "")
         if reading.problems:
             raise ValueError(reading.problems[0].message)
         return str(reading.query)

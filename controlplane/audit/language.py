@@ -269,19 +269,20 @@ def _moment(text: str, *, now: dt.datetime, closes: bool) -> dt.datetime | None:
     if text in _BEGINNINGS:
         return _beginning(text, now.astimezone(dt.UTC).date())
     try:
-        if len(text) == len("2026-11-22"):
-            day = dt.date.fromisoformat(text)
-            # The calendar's own ends have no day beyond them; nothing is recorded there either.
-            return _midnight(day + dt.timedelta(days=1) if closes and day < dt.date.max else day)
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        return _day(text, closes=closes) if len(text) == len("2026-11-22") else _aware(text)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=dt.UTC)
-    try:
-        return moment.astimezone(dt.UTC)
-    except OverflowError:
-        return None
+
+
+def _day(text: str, *, closes: bool) -> dt.datetime:
+    day = dt.date.fromisoformat(text)
+    # The calendar's own end has no day beyond it; nothing is recorded there either.
+    return _midnight(day + dt.timedelta(days=1) if closes and day < dt.date.max else day)
+
+
+def _aware(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
 def _beginning(of: str, today: dt.date) -> dt.datetime:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from controlplane.audit.finding import Figures
 from controlplane.audit.language import Problem, Query, Reading, Span, Term
 from controlplane.audit.models import AuditEvent, SavedView
-from controlplane.audit.pages import visible
+from controlplane.audit.pages import Line, line_of, visible
 
 # What a facet shows before "more", and after it.
 SHOWN = 12
@@ -106,6 +106,36 @@ class Marked:
     problems: Sequence[Problem]
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Other changes that belong to one, and where all of them are."""
+
+    title: str
+    lines: Sequence[Line]
+    url: str
+
+
+def of_object(event: AuditEvent) -> Query:
+    """Return the query for everything that concerns the object of an event."""
+    return Query((Term(f"{event.object_kind}/{event.object_key}", "object"),))
+
+
+def context_of(
+    event: AuditEvent, newest: Callable[[Query], Sequence[AuditEvent]], url_of: UrlOf
+) -> list[Beside]:
+    """Return what else belongs to the release of an event, and to its object."""
+    asked = [("Of the same object", of_object(event))]
+    if event.release is not None and event.environment is not None:
+        release = (Term(event.environment, "env"), Term(str(event.release), "release"))
+        asked.insert(0, ("Of the same release", Query(release)))
+    beside = []
+    for title, query in asked:
+        others = [each for each in newest(query) if each.id != event.id]
+        if others:
+            beside.append(Beside(title, [line_of(each) for each in others], url_of(query)))
+    return beside
+
+
 def chips_of(query: Query, url_of: UrlOf, events: Sequence[AuditEvent]) -> list[Chip]:
     """Return the query term by term. An actor who is asked for by id is called by name."""
     names = {event.actor_id: event.actor_name for event in events}
@@ -121,14 +151,14 @@ def chips_of(query: Query, url_of: UrlOf, events: Sequence[AuditEvent]) -> list[
 
 
 def facets_of(
-    query: Query, figures: Figures, url_of: UrlOf, more_url: Callable[[str], str], *, open: str | None
-) -> list[Facet]:  # noqa: A002 - the word of the page
-    """Return the facets of what was found; the one that is `open` shows all its values."""
+    query: Query, figures: Figures, url_of: UrlOf, more_url: Callable[[str], str], *, opened: str | None
+) -> list[Facet]:
+    """Return the facets of what was found; the one that is opened shows all its values."""
     found = []
     for word, title in FACETS.items():
         values = figures.values.get(word, ())
         chosen = {term.value.lower() for term in query.of(word) if not term.prefix}
-        shown = values[: MOST_SHOWN if word == open else SHOWN]
+        shown = values[: MOST_SHOWN if word == opened else SHOWN]
         if shown:
             choices = [_choice(query, word, value, count, chosen, url_of) for value, count in shown]
             found.append(Facet(word, title, choices, len(values) - len(shown), more_url(word)))
@@ -212,8 +242,8 @@ def _choice(query: Query, word: str, value: str, count: int, chosen: set[str], u
     is_chosen = value.lower() in chosen
     if is_chosen:
         same = [each for each in query.of(word) if each.value.lower() == value.lower()]
-        return Choice(visible(value), count, True, url_of(query.without(*same)))
-    return Choice(visible(value), count, False, url_of(query.with_(term)))
+        return Choice(visible(value), count, chosen=True, url=url_of(query.without(*same)))
+    return Choice(visible(value), count, chosen=False, url=url_of(query.with_(term)))
 
 
 def _turned(query: Query, term: Term) -> Query:

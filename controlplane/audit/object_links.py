@@ -68,3 +68,6 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     # The record names people by their address for signing in; their own page goes by another id.
     "person": lambda _key, _: _url("accounts.people"),
 }
+
+KINDS = frozenset(_MAKERS)
+"""The kinds of object that have a page."""

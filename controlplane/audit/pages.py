@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from controlplane.audit.kinds import kind_of
 from controlplane.audit.models import AuditEvent
 from controlplane.db import Json
 
@@ -96,12 +97,7 @@ def days_of(events: Sequence[AuditEvent]) -> list[Day]:
 
 def tone_of(action: str) -> str:
     """How loud an event is: what takes something away from people is red, what puts something live is green."""
-    verb = action.rpartition(".")[2]
-    if verb in {"aborted", "sign_in_refused", "disabled", "archived"}:
-        return "failed"
-    if verb in {"published", "rolled_back", "finished"}:
-        return "live"
-    return "rolling" if action.startswith(("rollout.", "gate.")) else "neutral"
+    return kind_of(action).tone
 
 
 def initials(name: str) -> str:

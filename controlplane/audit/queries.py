@@ -1,13 +1,16 @@
 """Reading the audit: one event with its neighbours, the last changes of one object. `finding.py` has the list."""
 
+import datetime as dt
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
+from controlplane.audit.identifiers import moment_of
 from controlplane.audit.models import AuditEvent
 from controlplane.errors import NotFound
 
+_NEAR = dt.timedelta(days=1)
 # Everyone's signing in would push out what was changed; the full list has it.
 _COMINGS_AND_GOINGS = ("person.signed_in", "person.signed_out", "person.sign_in_refused")
 
@@ -38,7 +41,8 @@ def concerns(environment: str) -> ColumnElement[bool]:
 def get_event(session: Session, identifier: str) -> AuditEvent:
     """One event by its permanent id; raises NotFound."""
     storable = identifier.replace("\x00", "")  # Postgres refuses to compare text with a NUL in it
-    event = session.scalar(select(AuditEvent).where(AuditEvent.id == storable.upper()))
+    query = select(AuditEvent).where(AuditEvent.id == storable.upper())
+    event = _soonest(session, query, moment_of(storable))
     if event is None or storable != identifier:
         raise NotFound("change", storable)
     return event
@@ -46,4 +50,19 @@ def get_event(session: Session, identifier: str) -> AuditEvent:
 
 def neighbours(session: Session, event: AuditEvent) -> tuple[AuditEvent | None, AuditEvent | None]:
     """The event before and the one after, in the order of the chain."""
-    return session.get(AuditEvent, event.sequence - 1), session.get(AuditEvent, event.sequence + 1)
+    before, after = (
+        _soonest(session, select(AuditEvent).where(AuditEvent.sequence == number), event.at)
+        if number
+        else None
+        for number in (event.sequence - 1, event.sequence + 1)
+    )
+    return before, after
+
+
+def _soonest(session: Session, query: Select[AuditEvent], moment: dt.datetime | None) -> AuditEvent | None:
+    """Look in the months around a moment, then in all: there may be a hundred, each with an index of its own to ask."""
+    if moment is not None:
+        near = query.where(AuditEvent.at.between(moment - _NEAR, moment + _NEAR))
+        if (event := session.scalar(near)) is not None:
+            return event
+    return session.scalar(query)

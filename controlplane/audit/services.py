@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
+from controlplane.audit.keys_in_text import fields_without_keys, without_keys
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.tickets import ticket_in
 from controlplane.db import Json, now
@@ -44,6 +45,8 @@ def record(
 
     `effect_share` is how many of all users get something else, in hundred-thousandths; `approvals` of `approvals_needed`
     people agreed. Both are said where they are known: they cannot be found out later.
+
+    A key or password that came in here nevertheless is replaced by its fingerprint: nothing is ever taken out of the record.
     """
     event = AuditEvent(
         id=new_identifier(),
@@ -57,8 +60,8 @@ def record(
         object_kind=_one_line(object_kind),
         object_key=_one_line(object_key),
         environment=environment,
-        sentence=_one_line(sentence),
-        reason=_one_line(reason) if reason else None,
+        sentence=without_keys(_one_line(sentence)),
+        reason=without_keys(_one_line(reason)) if reason else None,
         ticket=ticket_in(reason),
         token=actor.token,
         owner_id=actor.owner_id,
@@ -66,8 +69,8 @@ def record(
         effect_share=effect_share,
         approvals=approvals,
         approvals_needed=approvals_needed,
-        before=before if before is not None else null(),
-        after=after if after is not None else null(),
+        before=fields_without_keys(before) if before is not None else null(),
+        after=fields_without_keys(after) if after is not None else null(),
         release=release,
         proposal=proposal,
         emergency=emergency,

@@ -62,7 +62,7 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
             found.figures,
             _url_of,
             lambda word: _list_url(text, open=word),
-            open=request.args.get("open"),
+            opened=request.args.get("open"),
         ),
         strip=listing.strip_of(asked.query, found.figures, wanted.span, _url_of, now=wanted.now),
         views=listing.views_of(
@@ -121,7 +121,8 @@ def change_page(
         object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
         ticket_link=link_to_ticket(event.ticket, current_app.config["TICKET_URL"]),
-        object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
+        object_changes=_url_of(listing.of_object(event)),
+        context=listing.context_of(event, lambda query: finding.newest(session, query, limit=6), _url_of),
         previous=previous,
         following=following,
         look=look_at(session, event, actor=current_actor(), now=now()),

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from controlplane.audit.keys_in_text import problem_of
 from controlplane.errors import Refused
 
 REASON_LIMIT: Final = 500
@@ -131,6 +132,8 @@ def _reason(value: object) -> str:
         raise _wrong("Say why in a few words: whoever looks at this at night will be glad of it.")
     if len(text) > REASON_LIMIT:
         raise _wrong(f"Say it in at most {REASON_LIMIT} characters; these are {len(text)}.")
+    if problem := problem_of(text):
+        raise _wrong(problem)
     return text
 
 

@@ -2,13 +2,24 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from controlplane.audit.keys_in_text import problem_of
 
 LONGEST_BODY = (
     200_000  # characters; the profile's 64 KiB are checked, with better words, where the text is rendered
 )
 
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+
+def _without_keys(text: str) -> str:
+    if problem := problem_of(text):
+        raise ValueError(problem)
+    return text
+
+
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500), AfterValidator(_without_keys)
+]
 Body = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_BODY)]
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.keys_in_text import find_key
 from controlplane.audit.services import record
 from controlplane.db import Json, now
 from controlplane.drafts import Drafts, storable
@@ -276,7 +277,7 @@ def _check_place(session: Session, code: str, interaction: str) -> None:
 
 def _checked(session: Session, body: str, interaction: str) -> str:
     """Return the text as it is kept, once the render worker has found nothing against it."""
-    body = _without_nul(normalise(body))
+    body = _without_keys(_without_nul(normalise(body)))
     problem = shared().check(body, declared_parameters(session, interaction))
     if problem is not None:
         raise BodyRefused(problem)
@@ -287,6 +288,19 @@ def _without_nul(text: str) -> str:
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
         raise BodyRefused(Problem("there is a NUL character here, which no text may hold.", line))
+    return text
+
+
+def _without_keys(text: str) -> str:
+    found = find_key(text)
+    if found is not None:
+        raise BodyRefused(
+            Problem(
+                f"there is what looks like {found.what} here. A text stays for ever and is sent to every process: take it out,"
+                " and have it replaced where it is valid. If it is none, write {# not a key #} on the same line.",
+                found.line,
+            )
+        )
     return text
 
 

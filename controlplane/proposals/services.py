@@ -191,6 +191,7 @@ def make_live(session: Session, held: Held, *, actor: Actor, remark: str = "") -
     proposal = held.proposal
     actor.require(Role(held.environment.publish_role))
     refuse_unready(session, held, to="publish it")
+    agreed = len(agreement_of(session, proposal, held.environment).given)
     included = included_in(session, proposal)
     _refuse_unlike(proposal, included)
     _refuse_moved(session, proposal, included)
@@ -202,7 +203,7 @@ def make_live(session: Session, held: Held, *, actor: Actor, remark: str = "") -
         reason=proposal.reason,
         actor=actor,
         source_name=proposal.source,
-        authority=Authority.approved(proposal.number),
+        authority=Authority.approved(proposal.number, agreed=agreed),
         remark=remark,
     )
     # Once more, now that the end of the audit chain is held: somebody who agreed may have lost their role meanwhile, and

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from controlplane.audit.keys_in_text import problem_of
 from controlplane.errors import FieldError
 from controlplane.runtime import canonical, entries
 from controlplane.runtime.entries import PARAMETER_TYPES
@@ -66,6 +67,13 @@ def _matches(pattern: re.Pattern[str], wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+@AfterValidator
+def _without_keys(value: str) -> str:
+    if problem := problem_of(value):
+        raise ValueError(problem)
+    return value
+
+
 def _not_one_of(words: frozenset[str], because: str) -> AfterValidator:
     def check(value: str) -> str:
         if value in words:
@@ -95,7 +103,7 @@ TierCode = Annotated[
     _not_one_of(RESERVED_TIERS, "it means “no tier” in addresses"),
 ]
 Name = Annotated[str, _one_line(80)]
-Line = Annotated[str, _one_line(500)]
+Line = Annotated[str, _one_line(500), _without_keys]
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Price = Annotated[Decimal, Field(ge=0, le=100_000, decimal_places=4, max_digits=12)]
 

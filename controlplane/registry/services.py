@@ -139,7 +139,7 @@ def archive(session: Session, row: Row, *, reason: str | None = None, actor: Act
         raise Refused({"": "It is in use: " + "; ".join(use.words for use in uses) + "."})
     row.archived_at = now()
     row.revision += 1
-    _record(session, row, "archived", "nothing uses it", reason=reason, actor=actor)
+    _record(session, row, "archived", "nothing uses it", reason=reason, actor=actor, **_archived(now=True))
 
 
 def restore(session: Session, row: Row, *, reason: str | None = None, actor: Actor) -> None:
@@ -150,7 +150,13 @@ def restore(session: Session, row: Row, *, reason: str | None = None, actor: Act
         raise Refused({"": "It is not archived."})
     row.archived_at = None
     row.revision += 1
-    _record(session, row, "restored", "it may be used again", reason=reason, actor=actor)
+    _record(
+        session, row, "restored", "it may be used again", reason=reason, actor=actor, **_archived(now=False)
+    )
+
+
+def _archived(*, now: bool) -> dict[str, Json]:
+    return {"before": {"archived": not now}, "after": {"archived": now}}
 
 
 def uses_of(session: Session, row: Row) -> list[usage.Use]:

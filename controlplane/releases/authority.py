@@ -23,15 +23,20 @@ class Way(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Authority:
-    """Why a release may be made; `proposal` is the number of the one that it publishes."""
+    """Why a release may be made; `proposal` is the number of the one that it publishes, `agreed` how many agreed to it."""
 
     way: Way
     proposal: int | None = None
+    agreed: int = 0
 
     @classmethod
-    def approved(cls, proposal: int) -> "Authority":
+    def approved(cls, proposal: int, *, agreed: int = 0) -> "Authority":
         """The agreement to a proposal. Whoever says so has counted; the database counts again."""
-        return cls(Way.APPROVED, proposal)
+        return cls(Way.APPROVED, proposal, agreed)
+
+    def asked_in(self, environment: Environment) -> int:
+        """How many had to agree by the rule; for another share of what was agreed to before nobody has to again."""
+        return 0 if self.way is Way.MOVE else environment.approvals
 
     def is_emergency_in(self, environment: Environment) -> bool:
         """Whether it is to be marked and looked at afterwards: where there are rules that it goes around."""

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.audit import services as audit
+from controlplane.audit.keys_in_text import problem_of
 from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry.models import Environment
-from controlplane.releases import cards, words
+from controlplane.releases import cards, effect, words
 from controlplane.releases.authority import DIRECT, Authority
 from controlplane.releases.compose import Document, Entries, compose
 from controlplane.releases.content import Content, Live, live_content
@@ -236,7 +237,7 @@ def _publish(
     session.add(release)
     session.flush()
     _move_entries(session, release, changes, after)
-    _record(session, release, changes, actor=actor, told=told)
+    _record(session, release, changes, counter, actor=actor, told=told, authority=authority)
     # Delivered when, and only if, the transaction commits; the worker's clock makes up for a lost one.
     session.execute(select(func.pg_notify(CHANNEL, environment)))
     return release
@@ -297,7 +298,7 @@ def reason_problem(reason: str, *, protected: bool) -> str | None:
         return f"The reason has {len(reason)} characters; {longest} is the most."
     if protected and len(reason) < shortest:
         return f"Say why in {shortest} to {longest} characters: this environment asks for it."
-    return None
+    return problem_of(reason)
 
 
 def _in_words(problems: Iterable[Problem]) -> dict[str, str]:
@@ -362,7 +363,14 @@ def _entry(release: Release, key: str, data: bytes) -> ReleaseEntry:
 
 
 def _record(
-    session: Session, release: Release, changes: Sequence[EntryChange], *, actor: Actor, told: _Told
+    session: Session,
+    release: Release,
+    changes: Sequence[EntryChange],
+    counter: Environment,
+    *,
+    actor: Actor,
+    told: _Told,
+    authority: Authority,
 ) -> None:
     audit.record(
         session,
@@ -370,7 +378,7 @@ def _record(
         action=told.action,
         object_kind=told.object_kind or "release",
         object_key=told.object_key or f"{release.environment}/{release.number}",
-        sentence=told.sentence(release.number, changes),
+        sentence=told.sentence(release.number, changes) + effect.in_words(changes),
         environment=release.environment,
         reason=release.reason or None,
         before=_by_key((change.key, change.before) for change in changes),
@@ -378,6 +386,9 @@ def _record(
         release=release.number,
         proposal=release.proposal,
         emergency=release.emergency,
+        effect_share=effect.share_moved(changes),
+        approvals=authority.agreed,
+        approvals_needed=authority.asked_in(counter),
     )
 
 

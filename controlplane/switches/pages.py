@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from controlplane.audit.models import AuditEvent
 from controlplane.audit.finding import newest
 from controlplane.audit.language import Query, Term
+from controlplane.audit.models import AuditEvent
 from controlplane.fleet.models import Process
 from controlplane.fleet.standing import processes
 from controlplane.registry.models import Environment

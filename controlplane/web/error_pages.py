@@ -7,11 +7,14 @@ from flask import Flask, current_app, g, render_template, request
 from sqlalchemy.exc import DataError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from controlplane.accounts import services as accounts
 from controlplane.accounts.actor import Role
 from controlplane.db import UNAVAILABLE, NoConnectionFree
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
-from controlplane.web.access import people_with, signed_in_or_none
-from controlplane.web.unit_of_work import discard
+from controlplane.registry.models import Environment
+from controlplane.web.access import SignedIn, current_actor, people_with, signed_in_or_none
+from controlplane.web.csrf import SAFE_METHODS
+from controlplane.web.unit_of_work import discard, independent
 
 Answer = tuple[str, int] | tuple[str, int, dict[str, str]]
 
@@ -73,11 +76,28 @@ def error_page(status: int, text: str | None = None, *, details: list[str] | Non
 def _forbidden(error: Forbidden) -> Answer:
     discard()
     person = signed_in_or_none()
+    if person is not None and request.method not in SAFE_METHODS:
+        _tell_refused(person, error.needs)
     details = [f"You are signed in as {person.name}, {person.role.label}."] if person else []
     names = people_with(Role(error.needs.lower()))
     if names:
         details.append(f"Ask: {names}.")
     return error_page(403, f"This needs the role {error.needs}.", details=details)
+
+
+def _tell_refused(person: SignedIn, needs: str) -> None:
+    """Who tries to change what they may not is what a reviewer of the record asks for."""
+    given = (request.view_args or {}).get("environment")
+    with independent() as session:
+        accounts.tell_refused(
+            session,
+            actor=current_actor(),
+            email=person.email,
+            what=f"{request.method} {request.path}",
+            needs=needs,
+            # Asked before anybody looked whether there is such an environment.
+            environment=given if given and session.get(Environment, given) else None,
+        )
 
 
 def _refused(error: Refused) -> Answer:

@@ -97,6 +97,7 @@ DECLARE
         'action=' || left(lower(split_part(action, '.', 1)), 200),
         'action=' || left(lower(split_part(action, '.', 2)), 200),
         'kind=' || left(lower(object_kind), 200),
+        'object=' || left(lower(object_key), 200),
         'via=' || left(lower(via), 200),
         'env=' || left(lower(environment), 200),
         'release=' || release,

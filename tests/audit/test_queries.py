@@ -1,5 +1,4 @@
 import pytest
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from controlplane.audit import finding, queries
@@ -7,7 +6,7 @@ from controlplane.audit.finding import MOST_COUNTED, PAGE, Figures, Found, Wante
 from controlplane.audit.inputs import asked_of
 from controlplane.audit.language import parse
 from controlplane.errors import NotFound
-from tests.audit.events import ADA, GRACE, told
+from tests.audit.events import ADA, GRACE, move_last_to, told
 
 
 def found(session: Session, text: str = "", **cursors: int | None) -> Found:
@@ -121,17 +120,6 @@ def test_dates_include_both_of_their_days(session: Session) -> None:
         told(session, day)
         move_last_to(session, f"2026-11-{day}+00:00")
     assert sentences(session, "after:2026-11-21 before:2026-11-22") == ["22T23:59:59.999999", "21T00:00:00"]
-
-
-def move_last_to(session: Session, moment: str) -> None:
-    session.execute(text("ALTER TABLE audit_events DISABLE TRIGGER USER"))
-    session.execute(
-        text(
-            "UPDATE audit_events SET at = :moment WHERE sequence = (SELECT max(sequence) FROM audit_events)"
-        ),
-        {"moment": moment},
-    )
-    session.execute(text("ALTER TABLE audit_events ENABLE TRIGGER USER"))
 
 
 def test_paging_meets_every_event_once_in_both_directions(session: Session) -> None:

@@ -8,6 +8,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -352,11 +353,12 @@ def test_an_anchor_of_a_key_of_before_is_compared_all_the_same(kept: Kept) -> No
     assert "2 without a signature of a key that is known here" in report.sentence
 
 
-def own_hash(session: Session, sequence: int) -> str | None:
-    return session.scalar(text("SELECT hash FROM audit_events WHERE sequence = :n"), {"n": sequence})
+def own_hash(session: Session, sequence: int) -> Any:
+    return session.execute(
+        text("SELECT hash FROM audit_events WHERE sequence = :n"), {"n": sequence}
+    ).scalar_one()
 
 
-def report_hash(session: Session, following: int) -> str | None:
-    return session.scalar(
-        text("SELECT previous_hash FROM audit_events WHERE sequence = :n"), {"n": following}
-    )
+def report_hash(session: Session, following: int) -> Any:
+    query = text("SELECT previous_hash FROM audit_events WHERE sequence = :n")
+    return session.execute(query, {"n": following}).scalar_one()
