@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
+from controlplane.audit.keys_in_text import without_keys
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
 from controlplane.db import Json, now
@@ -188,6 +189,7 @@ def sign_off(
                 "statement": f"Say what you looked at, in {SHORTEST_STATEMENT} to {LONGEST_COMMENT:,} characters."
             }
         )
+    statement = without_keys(statement)
     chosen = choose(session, wanted, actor=actor, at=at, through=through, lock=True)
     if (chosen.count, chosen.sha256) != (count, sha256):
         raise Conflict(
@@ -343,7 +345,7 @@ def _checked(comment: str) -> str:
     comment = " ".join(comment.split())
     if len(comment) > LONGEST_COMMENT:
         raise Refused({"comment": f"This has {len(comment)} characters; {LONGEST_COMMENT:,} is the most."})
-    return comment
+    return without_keys(comment)
 
 
 def _faster(session: Session, review: EventReview) -> str:
