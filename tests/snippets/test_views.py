@@ -105,6 +105,8 @@ def test_the_templates_pages_tell_of_the_snippets_in_them(client_as: ClientAs) -
     client = client_as("editor")
     page = client.get(f"/production/templates/{COACHING}")
     assert "shared/tone version 1" in page.body
+    for each in (page, client.get("/production/templates")):
+        assert "finished prompt" not in each.body
 
     edit = f"/production/templates/{COACHING}/edit"
     form = client.get(edit).form(edit)
