@@ -21,7 +21,6 @@ Json = dict[str, Any]  # not from `db`, which knows the database
 DEEPEST: Final = 5
 MOST_FIELDS: Final = 100
 LONGEST_DESCRIPTION: Final = 200
-Json = dict[str, Any]
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _TYPES: Final = ", ".join((*PARAMETER_TYPES, "list of …"))
 _DASH: Final = re.compile(r"\s+(?:—|–|--?)\s+")
