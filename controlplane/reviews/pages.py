@@ -73,17 +73,23 @@ class Look:
         return _WHY[self.review.asked]
 
     @property
+    def by(self) -> str:
+        """How it stands, with who: "Queried by Grace"."""
+        if self.state is State.UNREVIEWED:
+            return "Nobody has looked at it since"
+        return f"{self.state.label} by {self.review.reviewer_name}"
+
+    @property
+    def outcome(self) -> str:
+        """What a query has come to, for the end of a sentence."""
+        if self.state is not State.QUERIED:
+            return ""
+        return ", and answered" if self.review.answered_at else ", and not answered yet"
+
+    @property
     def words(self) -> str:
-        """How it stands, with who and what: "Grace asked; it waits for an answer"."""
-        name = self.review.reviewer_name
-        if self.state is State.QUERIED:
-            waits = "it was answered" if self.review.answered_at else "it waits for an answer"
-            return f"{name} asked; {waits}"
-        return {
-            State.UNREVIEWED: "Nobody has looked at it since",
-            State.REVIEWED: f"Reviewed by {name}",
-            State.DISPUTED: f"Disputed by {name}",
-        }[self.state]
+        """Both in one: "Queried by Grace, and not answered yet"."""
+        return self.by + self.outcome
 
     @property
     def reasons(self) -> str:

@@ -61,7 +61,9 @@ def histories(draw: st.DrawFn) -> list[tuple[int, str, str, str]]:
 def test_any_history_gives_the_right_list_on_every_date(
     steps: Sequence[tuple[int, str, str, str]], days: int
 ) -> None:
-    told, truth, day = [], {}, BEGIN
+    told: list[Told] = []
+    truth: dict[str, tuple[str, bool, bool]] = {}
+    day = BEGIN
     until = BEGIN + dt.timedelta(days=days)
     for number, (gap, email, action, role) in enumerate(steps):
         day += dt.timedelta(days=gap)
