@@ -50,7 +50,7 @@ def save_view(session: Session, *, name: str, query: str, shared: bool, actor: A
         _told(
             session,
             view,
-            "shared",
+            "view.shared",
             f"shared the view “{name}” of the changes: {query or 'all of them'}",
             actor,
         )
@@ -59,7 +59,7 @@ def save_view(session: Session, *, name: str, query: str, shared: bool, actor: A
             session,
             view,
             "view.unshared",
-            f"keeps the view “{name}” of the changes to themselves again",
+            f"stopped sharing the view “{name}” of the changes",
             actor,
         )
     return view
