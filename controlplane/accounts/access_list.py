@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from controlplane.accounts.actor import Role
+from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.finding import Wanted, all_of
 from controlplane.audit.language import Query, Term
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.services import record
 from controlplane.db import Json
 
 ADDED, ROLE_CHANGED, DISABLED, ENABLED = (
@@ -79,6 +80,19 @@ def access_on(session: Session, day: dt.date) -> Sequence[Access]:
     )
     found = replay(told).values()
     return sorted(found, key=lambda each: (not each.active, -each.role.rank, each.name.lower(), each.email))
+
+
+def record_export(session: Session, day: dt.date, *, actor: Actor) -> None:
+    """Record that somebody takes the list of a day with them."""
+    record(
+        session,
+        actor=actor,
+        action="people.exported",
+        object_kind="people",
+        object_key="access list",
+        sentence=f"exported who could do what on {day.isoformat()} as CSV",
+        after={"on": day.isoformat(), "format": "csv"},
+    )
 
 
 def replay(told: Iterable[Told]) -> dict[str, Access]:

@@ -4,11 +4,11 @@ import datetime as dt
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from controlplane.accounts.access_list import access_on
+from controlplane.accounts.access_list import access_on, record_export
 from controlplane.accounts.actor import Role
 from controlplane.db import now
-from controlplane.reviews.tables import csv_answer
-from controlplane.web.access import requires
+from controlplane.reviews.tables import csv_answer, lines
+from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import fill
 from controlplane.web.unit_of_work import db_session
 
@@ -35,7 +35,7 @@ def index() -> str:
 @blueprint.get("/settings/people/access.csv")
 @requires(Role.ADMIN, or_reviewer=True)
 def as_csv() -> Response:
-    """The same list as a table for a spreadsheet."""
+    """The same list as a table for a spreadsheet; that somebody took it along is recorded."""
     day, _ = _asked()
     head = (
         "name", "email", "role", "granted_by", "granted_at", "active", "disabled_or_enabled_by",
@@ -49,7 +49,11 @@ def as_csv() -> Response:
         )
         for each in access_on(db_session(), day)
     )  # fmt: skip
-    return csv_answer(f"access-{day.isoformat()}.csv", head, rows)
+    name = f"access-{day.isoformat()}.csv"
+    if request.method == "HEAD":
+        return csv_answer(name, ())
+    record_export(db_session(), day, actor=current_actor())
+    return csv_answer(name, "".join(lines([head, *rows])))
 
 
 def _asked() -> tuple[dt.date, str | None]:

@@ -109,7 +109,7 @@ class _Csv:
         return self._line([*told, *[""] * (len(self.names) - len(told))])
 
     def _line(self, cells: Sequence[str]) -> bytes:
-        return ('"' + '","'.join([_cell(cell) for cell in cells]) + '"\r\n').encode()
+        return ('"' + '","'.join([cell_of(cell) for cell in cells]) + '"\r\n').encode()
 
 
 class _Ndjson:
@@ -148,7 +148,8 @@ class _Json(_Ndjson):
 _WRITERS: dict[Format, _Csv | _Ndjson] = {"csv": _Csv(), "json": _Json(), "ndjson": _Ndjson()}
 
 
-def _cell(text: str) -> str:
+def cell_of(text: str) -> str:
+    """Return a text as it may stand between the quotes of a cell: no formula, no second line, no other direction."""
     if text.startswith(_FORMULA):
         text = f"'{text}"
     # One line for each row, whoever reads it; and nothing that reads otherwise than it is written.

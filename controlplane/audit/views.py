@@ -149,7 +149,7 @@ def _links(events: Sequence[AuditEvent]) -> dict[str, tuple[str | None, str | No
 
 def _object_url(event: AuditEvent, where: str | None) -> str | None:
     # People are the administrators' business: for others the link would end at a refusal.
-    if event.object_kind == "person" and not may(Role.ADMIN):
+    if event.object_kind in {"person", "people"} and not may(Role.ADMIN):
         return None
     return object_url(event, environment=where)
 

@@ -142,12 +142,14 @@ def queue(
     found = session.execute(page.order_by(*_order(wanted)).limit(PAGE + 1)).all()
     rows = [Row(event, review) for event, review in found[:PAGE]]
     own = (
-        _count(session, conditions_of(wanted, actor=actor, now=now, own=True)) if wanted.show == "open" else 0
+        count_of(session, conditions_of(wanted, actor=actor, now=now, own=True))
+        if wanted.show == "open"
+        else 0
     )
     whole = last is None and len(found) <= PAGE
     return Queue(
         rows=rows,
-        total=len(rows) if whole else _count(session, conditions),
+        total=len(rows) if whole else count_of(session, conditions),
         own=own,
         following=rows[-1].event.id if len(found) > PAGE else None,
     )
@@ -222,7 +224,8 @@ def _same() -> ColumnElement[bool]:
     return and_(AuditEvent.id == EventReview.event_id, AuditEvent.at == EventReview.at)
 
 
-def _count(session: Session, conditions: Sequence[ColumnElement[bool]]) -> int:
+def count_of(session: Session, conditions: Sequence[ColumnElement[bool]]) -> int:
+    """How many reviews meet these conditions, up to one more than `MOST_COUNTED`."""
     some = select(EventReview.event_id).where(*conditions).limit(MOST_COUNTED + 1).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
@@ -230,21 +233,21 @@ def _count(session: Session, conditions: Sequence[ColumnElement[bool]]) -> int:
 def counts(session: Session, *, actor: Actor, now: dt.datetime) -> dict[str, int]:
     """How many there are under each tab, and how many of one's own queue are overdue."""
     found = {
-        show: _count(session, conditions_of(Wanted(show=show), actor=actor, now=now))
+        show: count_of(session, conditions_of(Wanted(show=show), actor=actor, now=now))
         for show in ("open", "asked", "disputed")
     }
     overdue = replace(Wanted(), when="overdue")
-    return {**found, "overdue": _count(session, conditions_of(overdue, actor=actor, now=now))}
+    return {**found, "overdue": count_of(session, conditions_of(overdue, actor=actor, now=now))}
 
 
 def waiting_count(session: Session) -> int:
     """How many changes wait for anybody to look at them."""
-    return _count(session, [waiting()])
+    return count_of(session, [waiting()])
 
 
 def emergency_count(session: Session) -> int:
     """How many emergencies nobody has looked at yet."""
-    return _count(session, [waiting(), EventReview.asked == "emergency"])
+    return count_of(session, [waiting(), EventReview.asked == "emergency"])
 
 
 def needing(

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from controlplane.accounts.actor import Actor
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.services import record
 from controlplane.reviews import risk
 from controlplane.reviews.listing import Row
 from controlplane.reviews.models import EventReview, ReviewStep, SignOff
@@ -180,6 +182,21 @@ def rows_of(session: Session, period: Period) -> Iterator[Sequence[object]]:
                 *_look(look), comments.get(event.id),
             )  # fmt: skip
         session.expunge_all()
+
+
+def record_export(session: Session, period: Period, *, actor: Actor) -> None:
+    """Record that somebody takes the changes of a period with them, before they do."""
+    where = f" in {period.environment}" if period.environment else ""
+    record(
+        session,
+        actor=actor,
+        action="changes.exported",
+        object_kind="changes",
+        object_key="report",
+        sentence=f"exported the report of {period.words}{where} as CSV",
+        environment=period.environment,
+        after={"from": period.first.isoformat(), "to": period.last.isoformat(), "format": "csv"},
+    )
 
 
 HEAD = (

@@ -1,20 +1,21 @@
 """The period report, to be read, printed and signed, and the same period as a table of every change."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 
 from controlplane.accounts.actor import Role
+from controlplane.audit.kinds import kind_of
 from controlplane.db import now
 from controlplane.reviews import pages
-from controlplane.reviews.report import HEAD, Period, report, rows_of
-from controlplane.reviews.tables import lines
-from controlplane.web.access import requires, signed_in
+from controlplane.reviews.report import HEAD, Period, record_export, report, rows_of
+from controlplane.reviews.tables import csv_answer, lines
+from controlplane.web.access import current_actor, requires, signed_in
 from controlplane.web.environments import environments
 from controlplane.web.forms import fill
-from controlplane.web.unit_of_work import db_session
+from controlplane.web.unit_of_work import SessionFactory, db_session, session_opener
 
 blueprint = Blueprint("report", __name__)
 
@@ -38,6 +39,7 @@ def show() -> str:
         places=[(each.code, each.name) for each in environments()],
         csv_url=url_for(".as_csv", **asked),
         reasons=pages.reasons_words,
+        title_of=lambda action: kind_of(action).title,
         made_at=moment,
         made_by=signed_in().name,
     )
@@ -46,18 +48,19 @@ def show() -> str:
 @blueprint.get("/changes/report.csv")
 @requires(Role.VIEWER)
 def as_csv() -> Response:
-    """Every change of the period with the look at it, written as it is read."""
+    """Every change of the period with the look at it, written as it is read; that somebody took it along is recorded."""
     period, _ = _asked()
-    rows = rows_of(db_session(), period)
-    answer = Response(stream_with_context(_table(rows)), mimetype="text/csv")
     name = f"changes-{period.first.isoformat()}-{period.last.isoformat()}.csv"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    if request.method == "HEAD":
+        return csv_answer(name, ())
+    record_export(db_session(), period, actor=current_actor())
+    return csv_answer(name, _table(session_opener(), period))
 
 
-def _table(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    yield from lines([HEAD])
-    yield from lines(rows)
+def _table(open_session: SessionFactory, period: Period) -> Iterator[str]:
+    with open_session() as session:
+        yield from lines([HEAD])
+        yield from lines(rows_of(session, period))
 
 
 def _asked() -> tuple[Period, list[str]]:

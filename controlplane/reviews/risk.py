@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from controlplane.audit import kinds
 from controlplane.reviews.states import Level
 from controlplane.runtime.bucketing import BUCKETS
 
@@ -47,18 +48,13 @@ KINDS: Mapping[str, int] = {
     "tier.changed": 10,
 }
 _OTHERWISE = 4
-# Comings, goings, talk, and reviews themselves: looking at who looked would never end.
-EXEMPT = frozenset(
-    {
-        "person.signed_in",
-        "person.signed_out",
-        "person.sign_in_refused",
-        "release.caught_up",
-        "store.pruned",
-    }
-)
-# A step of a proposal makes nothing live: it is looked at with what the proposal became.
-EXEMPT_SUBJECTS = frozenset({"review", "emergency", "proposal", "record"})
+# Comings, goings, and what the worker tidies up.
+EXEMPT = frozenset({each.action for each in kinds.KINDS.values() if not each.changes}) | {
+    "release.caught_up",
+    "store.pruned",
+}
+# A step of a proposal makes nothing live: it is looked at with what it became. And looking at who looked would never end.
+EXEMPT_SUBJECTS = frozenset({"review", "emergency", "proposal", "record", "view"})
 NOT_EXEMPT = frozenset({"review.rules_changed"})
 
 _SHARES = ((BUCKETS, 20), (BUCKETS // 4, 12), (BUCKETS // 20, 6), (1, 2))

@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
+from controlplane.audit.keys_in_text import without_keys
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
 from controlplane.db import Json, now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
-from controlplane.reviews.listing import Wanted, conditions_of
+from controlplane.reviews.listing import Wanted, conditions_of, count_of
 from controlplane.reviews.models import EventReview, ReviewRules, ReviewStep, SignOff
 from controlplane.reviews.opening import rules_of
 from controlplane.reviews.rules import Rules
@@ -150,7 +151,6 @@ def choose(
     if lock:
         query = query.with_for_update(of=EventReview)
     rows = session.execute(query).all()
-    left_out = select(EventReview.event_id)
     own = conditions_of(wanted, actor=actor, now=at, own=True)
     return Chosen(
         ids=tuple(row.event_id for row in rows),
@@ -158,8 +158,8 @@ def choose(
         places=Counter(row.environment or "saved for all" for row in rows),
         people=Counter(row.actor_name for row in rows),
         through=through,
-        own=len(session.scalars(left_out.where(*own, then)).all()),
-        emergencies=len(session.scalars(left_out.where(*base, then, EventReview.asked == "emergency")).all()),
+        own=count_of(session, [*own, then]),
+        emergencies=count_of(session, [*base, then, EventReview.asked == "emergency"]),
     )
 
 
@@ -188,6 +188,7 @@ def sign_off(
                 "statement": f"Say what you looked at, in {SHORTEST_STATEMENT} to {LONGEST_COMMENT:,} characters."
             }
         )
+    statement = without_keys(statement)
     chosen = choose(session, wanted, actor=actor, at=at, through=through, lock=True)
     if (chosen.count, chosen.sha256) != (count, sha256):
         raise Conflict(
@@ -218,8 +219,8 @@ def sign_off(
         object_kind="sign-off",
         object_key=str(signed.number),
         sentence=(
-            f"signed off {'1 change' if signed.count == 1 else f'{signed.count:,} changes'} at once "
-            f"({signed.words}), the set {signed.sha256[:12]}"
+            f"signed off {'1 change' if signed.count == 1 else f'{signed.count:,} changes'} at once, as sign-off "
+            f"{signed.number} ({signed.words}), the set {signed.sha256[:12]}"
         ),
         environment=wanted.environment if wanted.environment != "*" else None,
         reason=statement,
@@ -284,8 +285,8 @@ def set_rules(session: Session, rules: Rules, *, revision: int, actor: Actor) ->
         actor=actor,
         action="review.rules_changed",
         object_kind="review rules",
-        object_key="all",
-        sentence=f"changed what has to be reviewed: {_rules_told(before, rules)}",
+        object_key="rules",
+        sentence=f"changed the rules of review: {_rules_told(before, rules)}",
         before=old,
         after=new,
     )
@@ -343,7 +344,7 @@ def _checked(comment: str) -> str:
     comment = " ".join(comment.split())
     if len(comment) > LONGEST_COMMENT:
         raise Refused({"comment": f"This has {len(comment)} characters; {LONGEST_COMMENT:,} is the most."})
-    return comment
+    return without_keys(comment)
 
 
 def _faster(session: Session, review: EventReview) -> str:
@@ -402,7 +403,7 @@ def _tell(
         sentence=sentence,
         environment=event.environment,
         reason=comment or None,
-        before={"change": event.id, "state": before.value},
+        before={"change": event.id, "state": before.value} if before.value != review.state else None,
         after=facts,
         proposal=event.proposal,
     )

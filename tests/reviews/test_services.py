@@ -259,7 +259,9 @@ def test_a_filter_is_signed_off_at_once_with_the_exact_set_named(first_data: Ses
     assert {review_of(first_data, each).state for each in (own, urgent, saved)} == {"unreviewed"}
     event = newest(first_data)[0]
     assert (event.action, event.object_key) == ("review.signed_off", str(signed.number))
-    assert event.sentence == f"signed off 3 changes at once (production), the set {signed.sha256[:12]}"
+    assert event.sentence == (
+        f"signed off 3 changes at once, as sign-off {signed.number} (production), the set {signed.sha256[:12]}"
+    )
     assert event.after is not None
     assert (event.after["count"], event.after["sha256"]) == (3, signed.sha256)
     assert services.get_sign_off(first_data, signed.number)[1] == sorted(each.id for each in others)
@@ -306,7 +308,7 @@ def test_other_rules_hold_for_what_is_done_from_then_on(first_data: Session, act
     event = newest(first_data)[0]
     assert event.action == "review.rules_changed"
     assert event.sentence == (
-        "changed what has to be reviewed: what is saved for all: every change; low risk within 60 instead of 30 days"
+        "changed the rules of review: what is saved for all: every change; low risk within 60 instead of 30 days"
     )
     assert review_of(first_data, event).asked == "rule"
     after = review_of(first_data, told(first_data, action="model.changed"))
