@@ -114,12 +114,12 @@ def _copy(connection: Connection, events: int, chance: random.Random) -> str:
     shapes = [_shape(chance) for _ in range(4_000)]
     templates = [(_hashed(shape), _copied(shape), bool(shape["release"])) for shape in shapes]
     step = dt.timedelta(days=_DAYS) / max(1, events)
-    at = dt.datetime.now(dt.UTC).replace(microsecond=1) - step * events
+    begin = dt.datetime.now(dt.UTC) - step * events
     previous, release = "", 0
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY audit_events ({', '.join(_FIELDS)}) FROM STDIN") as copy:
         for sequence in range(1, events + 1):
-            at += step * (2 * chance.random())
+            at = begin + step * (sequence - 1 + chance.random())
             at = at.replace(
                 microsecond=at.microsecond // 10 * 10 + 1
             )  # a nought at the end would be left out

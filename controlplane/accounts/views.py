@@ -20,6 +20,8 @@ from controlplane.accounts.inputs import (
 from controlplane.accounts.models import Person
 from controlplane.accounts.passwords import Busy
 from controlplane.accounts.throttle import TooManyAttempts
+from controlplane.audit.language import Query, Term
+from controlplane.audit.queries import changes_of
 from controlplane.errors import Refused
 from controlplane.web.access import SignedIn, current_actor, public, requires, signed_in, signed_in_or_none
 from controlplane.web.error_pages import error_page
@@ -267,6 +269,9 @@ def _person_page(person: Person, form: Parsed[Any] | None = None) -> str:
         roles=ROLES,
         role_hints=ROLE_HINTS,
         is_me=person.id == signed_in().id,
+        changes=changes_of(db_session(), "person", person.email),
+        all_changes_url=url_for("audit.index", q=Query((Term(f"person/{person.email}", "object"),))),
+        done_url=url_for("audit.index", q=Query((Term(str(person.id), "actor"),))),
     )
 
 

@@ -50,12 +50,18 @@ def save_view(session: Session, *, name: str, query: str, shared: bool, actor: A
         _told(
             session,
             view,
-            "shared",
+            "view.shared",
             f"shared the view “{name}” of the changes: {query or 'all of them'}",
             actor,
         )
     elif was_shared:
-        _told(session, view, "unshared", f"keeps the view “{name}” of the changes to themselves again", actor)
+        _told(
+            session,
+            view,
+            "view.unshared",
+            f"stopped sharing the view “{name}” of the changes",
+            actor,
+        )
     return view
 
 
@@ -70,18 +76,22 @@ def remove_view(session: Session, identifier: uuid.UUID, *, actor: Actor) -> Sav
     session.flush()
     if view.shared:
         _told(
-            session, view, "removed", f"removed the view “{view.name}” of the changes, which all had", actor
+            session,
+            view,
+            "view.removed",
+            f"removed the view “{view.name}” of the changes, which all had",
+            actor,
         )
     return view
 
 
-def _told(session: Session, view: SavedView, verb: str, sentence: str, actor: Actor) -> None:
+def _told(session: Session, view: SavedView, action: str, sentence: str, actor: Actor) -> None:
     record(
         session,
         actor=actor,
-        action=f"view.{verb}",
+        action=action,
         object_kind="view",
         object_key=view.name,
         sentence=sentence,
-        after={"query": view.query} if verb == "shared" else None,
+        after={"query": view.query} if action == "view.shared" else None,
     )

@@ -86,7 +86,7 @@ def test_what_is_typed_becomes_terms(text: str, terms: tuple[Term, ...]) -> None
         ("one actr:ada two", "actr:ada", "Unknown word “actr:”. Did you mean “actor:”?"),
         ("xyzzy:1", "xyzzy:1", "There are actor:, action:"),
         ("is:revrt", "is:revrt", "Did you mean “is:revert”?"),
-        ("is:purple", "is:purple", "There are is:emergency and is:revert"),
+        ("is:purple", "is:purple", "There are is:"),
         ("release:four", "release:four", "A release has a number"),
         ("after:yesterdy", "after:yesterdy", "“yesterdy” is no date. Write 2026-11-22"),
         ("before:2026-02-30", "before:2026-02-30", "is no date"),
