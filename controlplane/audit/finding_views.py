@@ -22,7 +22,9 @@ blueprint = Blueprint("finding", __name__)
 _KINDS = {"csv": "text/csv", "json": "application/json", "ndjson": "application/x-ndjson"}
 
 
-@blueprint.get("/changes.<any(csv, json, ndjson):form>")
+@blueprint.get("/changes.csv", defaults={"form": "csv"})
+@blueprint.get("/changes.json", defaults={"form": "json"})
+@blueprint.get("/changes.ndjson", defaults={"form": "ndjson"})
 @requires(Role.VIEWER)
 def take(form: str) -> ResponseReturnValue:
     """Everything that matches, as a file; `upto` is the newest event that the page knew of."""
@@ -67,10 +69,10 @@ def save() -> ResponseReturnValue:
     return redirect(url_for("audit.index", q=view.query or None), 303)
 
 
-@blueprint.post("/changes/views/<uuid:id>/remove")
+@blueprint.post("/changes/views/<uuid:view_id>/remove")
 @requires(Role.VIEWER)
-def remove(id: uuid.UUID) -> ResponseReturnValue:  # noqa: A002 - the word in the address
+def remove(view_id: uuid.UUID) -> ResponseReturnValue:
     """Remove a view."""
-    view = saved_views.remove_view(db_session(), id, actor=current_actor())
+    view = saved_views.remove_view(db_session(), view_id, actor=current_actor())
     flash(f"Removed the view “{view.name}”.")
     return redirect(url_for("audit.index", q=view.query or None), 303)

@@ -87,6 +87,8 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "person": lambda _key, _: _url("accounts.people"),
     "people": lambda _key, _: _url("access.index"),
     "sign-off": lambda key, _: _url("reviews.signed_off", number=int(key)) if key.isdigit() else None,
+    "view": lambda _key, _: _url("audit.index"),
+    "changes": lambda _key, _: _url("audit.index"),
     "review rules": lambda _key, _: _url("reviews.rules"),
 }
 

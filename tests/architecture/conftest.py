@@ -47,6 +47,7 @@ class Site:
             "slug": "only-what-is-required",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
             "person_id": str(add_person(self.session, "viewer").id),
+            "view_id": "00000000-0000-0000-0000-000000000000",
             "code": _CODES.get(route.rule.split("/")[1], "coaching_response"),
         }
         return route.path(values) + _QUERIES.get(route.endpoint, "")
