@@ -77,6 +77,7 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "gate": lambda key, environment: _url("rollouts.gate", environment=environment, interaction=key),
     "switch": lambda _key, environment: _url("switches.index", environment=environment),
     "prompt": lambda key, environment: _url("prompts.show", environment=environment, code=key),
+    "snippet": lambda key, environment: _url("snippets.show", environment=environment, code=key),
     "interaction": lambda key, _: _url("registry.interaction", code=key),
     "sample": _sample,
     "model": lambda key, _: _url("registry.model", code=key),
