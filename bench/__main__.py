@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench import arrival, imports, lookup, metrics, preview, publish, render, resolve, snapshot, threads
+from bench import (
+    arrival,
+    changes,
+    imports,
+    lookup,
+    metrics,
+    preview,
+    publish,
+    render,
+    resolve,
+    snapshot,
+    threads,
+)
 from bench.effort import FULL, QUICK
 from bench.figures import table
 
@@ -23,6 +35,7 @@ BENCHMARKS = {
     "imports": imports,
     "publish": publish,
     "arrival": arrival,
+    "changes": changes,
 }
 
 

@@ -23,6 +23,10 @@ class Effort:
     """Releases whose way into a running process is timed; each takes some seconds."""
     poll_seconds: float
     """How often that process looks for one."""
+    events: int
+    """Events of the record that changes are looked for in."""
+    exported: int
+    """How many of them are taken along."""
 
 
 FULL = Effort(
@@ -34,7 +38,18 @@ FULL = Effort(
     loads=4,
     arrivals=12,
     poll_seconds=5.0,
+    events=5_000_000,
+    exported=1_000_000,
 )
 QUICK = Effort(
-    sizes=(10, 20), large=20, published=(3, 6), calls=20, rounds=2, loads=2, arrivals=1, poll_seconds=0.2
+    sizes=(10, 20),
+    large=20,
+    published=(3, 6),
+    calls=20,
+    rounds=2,
+    loads=2,
+    arrivals=1,
+    poll_seconds=0.2,
+    events=300,
+    exported=100,
 )

@@ -9,6 +9,7 @@ from controlplane.prompts import models as prompts
 from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
 from controlplane.releases import models as releases
+from controlplane.reviews import models as reviews
 from controlplane.rollouts import models as rollouts
 from controlplane.samples import models as samples
 from controlplane.snippets import models as snippets
@@ -25,6 +26,7 @@ __all__ = [
     "proposals",
     "registry",
     "releases",
+    "reviews",
     "rollouts",
     "samples",
     "snippets",

@@ -45,6 +45,13 @@ class Actor:
     token: str | None = None  # the id of the API token that this came with, and whose token it is
     owner_id: str | None = None
     owner_name: str | None = None
+    # Made a reviewer by an administrator: may look at changes after the fact without being able to publish.
+    may_review: bool = False
+
+    @property
+    def is_reviewer(self) -> bool:
+        """Whether this is a person who may look at others' changes after the fact."""
+        return self.kind == "person" and (self.may_review or self.role.includes(Role.PUBLISHER))
 
     def require(self, needed: Role) -> None:
         """Raise Forbidden unless this actor's role includes `needed`."""

@@ -46,6 +46,12 @@ class RoleInput(BaseModel):
     role: Role
 
 
+class ReviewerInput(BaseModel):
+    """Whether somebody may look at changes after the fact."""
+
+    may_review: bool
+
+
 class PasswordInput(BaseModel):
     """A change of one's own password."""
 

@@ -28,6 +28,10 @@ class Person(Base):
     role: Mapped[str]
     password_hash: Mapped[str]
     active: Mapped[bool] = mapped_column(default=True)
+    # May look at changes after the fact whatever the role: a compliance reviewer need not be able to publish.
+    may_review: Mapped[bool] = mapped_column(default=False)
+    # Since when they have had the role: what somebody does who is new in it is looked at more closely.
+    role_since: Mapped[dt.datetime | None]
     # Raised when the role, the password or `active` changes: sessions of an older epoch are over.
     session_epoch: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[dt.datetime]

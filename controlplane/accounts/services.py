@@ -76,7 +76,7 @@ def change_role(session: Session, person: Person, *, role: Role, actor: Actor) -
     if before == role:
         raise Refused({"role": f"{person.name} is {role.label} already."})
     _keep_an_administrator(session, person, "role")
-    person.role, person.session_epoch = role.value, person.session_epoch + 1
+    person.role, person.session_epoch, person.role_since = role.value, person.session_epoch + 1, now()
     record(
         session,
         actor=actor,
@@ -86,6 +86,29 @@ def change_role(session: Session, person: Person, *, role: Role, actor: Actor) -
         sentence=f"made {person.name} {role.label} (was {before.label}); they have to sign in again",
         before={"role": before.value},
         after={"role": role.value},
+    )
+
+
+def set_reviewer(session: Session, person: Person, *, may_review: bool, actor: Actor) -> None:
+    """Let somebody look at changes after the fact whatever their role, or no longer; it takes effect with their next click."""
+    actor.require(Role.ADMIN)
+    _lock(session, person)
+    if person.may_review == may_review:
+        raise Refused({"": f"{person.name} is {'a' if may_review else 'no'} reviewer already."})
+    person.may_review = may_review
+    record(
+        session,
+        actor=actor,
+        action="person.reviewer_made" if may_review else "person.reviewer_unmade",
+        object_kind="person",
+        object_key=person.email,
+        sentence=(
+            f"made {person.name} a reviewer: they may look at others’ changes after the fact"
+            if may_review
+            else f"took the right to review from {person.name}"
+        ),
+        before={"may_review": not may_review},
+        after={"may_review": may_review},
     )
 
 
@@ -210,17 +233,20 @@ def person_actor(person: Person, origin: Actor) -> Actor:
         request_id=origin.request_id,
         address=origin.address,
         user_agent=origin.user_agent,
+        may_review=person.may_review,
     )
 
 
 def _insert(session: Session, *, email: str, name: str, role: Role, password: str, actor: Actor) -> Person:
+    moment = now()
     person = Person(
         id=uuid.uuid4(),
         email=email.strip(),
         name=name.strip(),
         role=role.value,
         password_hash=passwords.hash_password(password),
-        created_at=now(),
+        created_at=moment,
+        role_since=moment,
     )
     try:
         # The savepoint keeps the caller's transaction usable when the address turns out to be taken.

@@ -9,10 +9,19 @@ from flask_login import login_user
 
 from controlplane.accounts import services
 from controlplane.accounts.actor import Actor, Role
-from controlplane.accounts.inputs import PasswordInput, PersonInput, RoleInput, SignInInput, ThemeInput
+from controlplane.accounts.inputs import (
+    PasswordInput,
+    PersonInput,
+    ReviewerInput,
+    RoleInput,
+    SignInInput,
+    ThemeInput,
+)
 from controlplane.accounts.models import Person
 from controlplane.accounts.passwords import Busy
 from controlplane.accounts.throttle import TooManyAttempts
+from controlplane.audit.language import Query, Term
+from controlplane.audit.queries import changes_of
 from controlplane.errors import Refused
 from controlplane.web.access import SignedIn, current_actor, public, requires, signed_in, signed_in_or_none
 from controlplane.web.error_pages import error_page
@@ -190,6 +199,27 @@ def change_role(person_id: uuid.UUID) -> ResponseReturnValue:
     return redirect(url_for(".person", person_id=person_id), 303)
 
 
+@blueprint.post("/settings/people/<uuid:person_id>/reviewer")
+@requires(Role.ADMIN)
+def set_reviewer(person_id: uuid.UUID) -> ResponseReturnValue:
+    """Let somebody look at changes after the fact, or no longer."""
+    form = parse(ReviewerInput, request.form)
+    person = services.get_person(db_session(), person_id)
+    if form.value is None:
+        refusal = Refused({"": "Say whether they may review."})
+        return _person_page(person, fill({"role": person.role}).refused(refusal)), 422
+    try:
+        services.set_reviewer(db_session(), person, may_review=form.value.may_review, actor=current_actor())
+    except Refused as refusal:
+        return _person_page(person, fill({"role": person.role}).refused(refusal)), 422
+    flash(
+        f"{person.name} is a reviewer now."
+        if person.may_review
+        else f"{person.name} is no reviewer any more."
+    )
+    return redirect(url_for(".person", person_id=person_id), 303)
+
+
 @blueprint.post("/settings/people/<uuid:person_id>/disable")
 @requires(Role.ADMIN)
 def disable_person(person_id: uuid.UUID) -> ResponseReturnValue:
@@ -234,10 +264,14 @@ def _person_page(person: Person, form: Parsed[Any] | None = None) -> str:
         "accounts/person.html",
         person=person,
         role=Role(person.role),
+        publisher=Role.PUBLISHER,
         form=form or fill({"role": person.role}),
         roles=ROLES,
         role_hints=ROLE_HINTS,
         is_me=person.id == signed_in().id,
+        changes=changes_of(db_session(), "person", person.email),
+        all_changes_url=url_for("audit.index", q=Query((Term(f"person/{person.email}", "object"),))),
+        done_url=url_for("audit.index", q=Query((Term(str(person.id), "actor"),))),
     )
 
 

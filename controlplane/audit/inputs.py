@@ -1,74 +1,77 @@
-"""What the address of the list of changes may say; what makes no sense is passed over and named."""
+"""What the address of the list of changes may say: a query, and a place in what it finds."""
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
-from controlplane.audit.queries import Filter
+from controlplane.audit.language import LONGEST, Query, Reading, Term, parse
 
-WORDS = ("q", "actor", "action", "object_kind", "object_key", "environment")
-DATES = ("after", "before")
-_LONGEST = 200
+# Before there was a language each of these was a field of its own; addresses that were kept still say it so.
+_EARLIER = {"actor": "actor", "action": "action", "environment": "env", "after": "after", "before": "before"}
 
 
-class ReviewInput(BaseModel):
-    """What somebody says of an emergency after the fact."""
+class ViewInput(BaseModel):
+    """A name for a query."""
 
-    answer: Literal["agree", "dispute"]
-    comment: str | None = Field(default=None, max_length=10_000)
+    name: str = Field(min_length=1, max_length=60)
+    q: str | None = Field(default=None, max_length=LONGEST)
+    shared: bool = False
+
+    @field_validator("q")
+    @classmethod
+    def _can_be_read(cls, text: str | None) -> str:
+        reading = parse(text or "")
+        if reading.problems:
+            raise ValueError(reading.problems[0].message)
+        return str(reading.query)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The filter that was asked for, the cursors, and what of the address was not understood."""
+    """What was asked for, the cursors, the newest event that counts, and what of the address was not understood."""
 
-    wanted: Filter
-    older_than: int | None
-    newer_than: int | None
-    not_understood: tuple[str, ...]
+    reading: Reading
+    older_than: int | None = None
+    newer_than: int | None = None
+    upto: int | None = None
+    not_understood: tuple[str, ...] = ()
+
+    @property
+    def query(self) -> Query:
+        """What of it could be read."""
+        return self.reading.query
 
 
 def asked_of(given: Mapping[str, str]) -> Asked:
     """Read the address's query."""
     problems: list[str] = []
-    words = {name: given[name].strip()[:_LONGEST] for name in WORDS if given.get(name, "").strip()}
-    dates = {name: _date(given[name], problems) for name in DATES if given.get(name, "").strip()}
-    cursors = {name: _cursor(given[name], problems) for name in ("older", "newer") if given.get(name)}
+    cursors = {name: _number(given[name], problems) for name in ("older", "newer", "upto") if given.get(name)}
+    text = " ".join(filter(None, (given.get("q", "").strip(), *map(str, _earlier(given)))))
     return Asked(
-        wanted=Filter(
-            q=_storable(words.get("q")),
-            actor=_storable(words.get("actor")),
-            action=_storable(words.get("action")),
-            object_kind=_storable(words.get("object_kind")),
-            object_key=_storable(words.get("object_key")),
-            environment=_storable(words.get("environment")),
-            after=dates.get("after"),
-            before=dates.get("before"),
-        ),
+        reading=parse(text),
         older_than=cursors.get("older"),
         newer_than=cursors.get("newer"),
-        not_understood=tuple(problems),
+        upto=cursors.get("upto"),
+        not_understood=tuple(dict.fromkeys(problems)),
     )
 
 
-def _storable(text: str | None) -> str | None:
-    # Postgres text holds no NUL: nothing that was ever stored could match it.
-    return text.replace("\x00", "") or None if text else None
+def _earlier(given: Mapping[str, str]) -> list[Term]:
+    """Say in the language what an address of before says field by field."""
+    sent = {name: value.replace("\x00", "").strip() for name, value in given.items()}
+    terms = [Term(sent[name], word) for name, word in _EARLIER.items() if sent.get(name)]
+    kind, key = sent.get("object_kind"), sent.get("object_key")
+    if kind and key:
+        terms.append(Term(f"{kind}/{key}", "object"))
+    elif kind:
+        terms.append(Term(kind, "kind"))
+    elif key:
+        terms.append(Term(key, "object"))
+    return terms
 
 
-def _date(text: str, problems: list[str]) -> dt.date | None:
-    try:
-        day = dt.date.fromisoformat(text.strip())
-    except ValueError:
-        problems.append(f"“{text[:40]}” is not a date such as 2026-11-22; it was left out.")
-        return None
-    return day if dt.date.min < day < dt.date.max else None
-
-
-def _cursor(text: str, problems: list[str]) -> int | None:
+def _number(text: str, problems: list[str]) -> int | None:
     if text.isascii() and text.isdigit() and len(text) < 19:
         return int(text)
     problems.append("The place in the list was not understood: this is its beginning.")

@@ -31,12 +31,11 @@ class Kind:
 _LOUD, _LIVE, _MOVES = "failed", "live", "rolling"
 
 _LISTED = (
+    Kind("changes.exported", "Changes exported", changes=False),
     Kind("configuration.archived", "Configuration archived", tone=_LOUD),
     Kind("configuration.created", "Configuration created"),
     Kind("configuration.restored", "Configuration restored"),
     Kind("configuration.version_saved", "Configuration saved"),
-    Kind("emergency.agreed", "Emergency agreed to", Holds.NOTHING),
-    Kind("emergency.disputed", "Emergency disputed", Holds.NOTHING, _LOUD),
     *(
         Kind(f"{kind}.{verb}", f"{kind.capitalize()} {verb}", tone=_LOUD if verb == "archived" else "neutral")
         for kind in ("environment", "interaction", "model", "tier")
@@ -44,12 +43,15 @@ _LISTED = (
     ),
     Kind("gate.lowered", "Gate lowered", Holds.DOCUMENTS, _MOVES),
     Kind("gate.raised", "Gate raised", Holds.DOCUMENTS, _MOVES),
+    Kind("people.exported", "Access list exported", changes=False),
     Kind("person.added", "Person added"),
     Kind("person.disabled", "Person disabled", tone=_LOUD),
     Kind("person.enabled", "Person enabled"),
     Kind("person.password_changed", "Password changed", Holds.NOTHING),
     Kind("person.password_reset", "Password reset", Holds.NOTHING),
     Kind("person.refused", "Refused for their role", Holds.NOTHING, _LOUD, changes=False),
+    Kind("person.reviewer_made", "Made a reviewer"),
+    Kind("person.reviewer_unmade", "No reviewer any more"),
     Kind("person.role_changed", "Role changed"),
     Kind("person.sign_in_refused", "Sign-in refused", Holds.NOTHING, _LOUD, changes=False),
     Kind("person.signed_in", "Signed in", Holds.NOTHING, changes=False),
@@ -71,6 +73,13 @@ _LISTED = (
     Kind("release.published", "Release published", Holds.DOCUMENTS, _LIVE),
     Kind("release.reverted", "Release taken back", Holds.DOCUMENTS, _LIVE),
     Kind("release.rolled_back", "Rolled back", Holds.DOCUMENTS, _LIVE),
+    Kind("review.answered", "Query answered"),
+    Kind("review.commented", "Review commented on"),
+    Kind("review.disputed", "Change disputed", tone=_LOUD),
+    Kind("review.queried", "Change queried"),
+    Kind("review.reviewed", "Change reviewed"),
+    Kind("review.rules_changed", "Rules of review changed"),
+    Kind("review.signed_off", "Changes signed off"),
     Kind("rollout.aborted", "Rollout aborted", Holds.DOCUMENTS, _LOUD),
     Kind("rollout.finished", "Rollout finished", Holds.DOCUMENTS, _LIVE),
     Kind("rollout.lowered", "Rollout lowered", Holds.DOCUMENTS, _MOVES),
@@ -87,6 +96,9 @@ _LISTED = (
     Kind("store.pruned", "Store cleaned up"),
     Kind("switch.lifted", "Kill switch lifted"),
     Kind("switch.thrown", "Kill switch thrown", tone=_LOUD),
+    Kind("view.removed", "View removed", Holds.NOTHING),
+    Kind("view.shared", "View shared"),
+    Kind("view.unshared", "View no longer shared", Holds.NOTHING),
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.action: kind for kind in _LISTED}

@@ -14,7 +14,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from controlplane.db import Base, Json
+from controlplane.db import Base, Identity, Json
 
 
 class AuditEvent(Base):
@@ -32,10 +32,27 @@ class AuditEvent(Base):
         PrimaryKeyConstraint("sequence", "at"),
         UniqueConstraint("id", "at"),
         Index("ix_audit_events_object", "object_kind", "object_key", text("sequence DESC")),
-        Index("ix_audit_events_environment", "environment", text("sequence DESC")),
-        Index("ix_audit_events_actor", "actor_id", text("sequence DESC")),
-        Index("ix_audit_events_action", "action", text("sequence DESC")),
-        Index("ix_audit_events_at", text("at DESC")),
+        Index("ix_audit_events_time", text("at DESC"), text("sequence DESC")),
+        *(
+            Index(
+                f"ix_audit_events_{column}",
+                "environment",
+                column,
+                text("sequence DESC"),
+                postgresql_where=text(f"{column} IS NOT NULL"),
+            )
+            for column in ("release", "proposal")
+        ),
+        # What changes are found by; `finding.py` asks it.
+        Index(
+            "ix_audit_events_terms",
+            text(
+                "audit_event_terms(actor_id, actor_name, action, object_kind, object_key, environment, via, release,"
+                " emergency, sentence, reason, before, after)"
+            ),
+            postgresql_using="gin",
+            postgresql_with={"gin_pending_list_limit": 512},
+        ),
         {"postgresql_partition_by": "RANGE (at)"},
     )
 
@@ -87,6 +104,24 @@ class AuditHead(Base):
     hash: Mapped[str]
 
 
+class SavedView(Base):
+    """A query of the list of changes under a name: one person's, or shared with everybody."""
+
+    __tablename__ = "saved_views"
+    __table_args__ = (
+        UniqueConstraint("owner_id", "name"),
+        Index("ix_saved_views_shared", "shared", "name"),
+    )
+
+    id: Mapped[Identity]
+    owner_id: Mapped[str]
+    owner_name: Mapped[str]
+    name: Mapped[str]
+    query: Mapped[str]
+    shared: Mapped[bool]
+    created_at: Mapped[dt.datetime]
+
+
 class AuditAnchor(Base):
     """A place outside of the database where the chain's head was left, as this database remembers it."""
 
@@ -133,24 +168,3 @@ class AuditArchive(Base):
     sha256: Mapped[str]
     runs: Mapped[list[Json]]
     archived_at: Mapped[dt.datetime]
-
-
-class EmergencyReview(Base):
-    """The look at an emergency after the fact: opened with its event, answered by somebody else."""
-
-    __tablename__ = "emergency_reviews"
-    __table_args__ = (
-        CheckConstraint("state IN ('open', 'agreed', 'disputed')", name="state_is_known"),
-        CheckConstraint("reviewer_id <> actor_id", name="reviewer_is_somebody_else"),
-        CheckConstraint("(state = 'open') = (reviewer_id IS NULL)", name="answered_by_somebody"),
-        Index("ix_emergency_reviews_state", "state"),
-    )
-
-    event_id: Mapped[str] = mapped_column(primary_key=True)
-    actor_id: Mapped[str]
-    opened_at: Mapped[dt.datetime]
-    state: Mapped[str] = mapped_column(default="open")
-    reviewer_id: Mapped[str | None]
-    reviewer_name: Mapped[str | None]
-    reviewed_at: Mapped[dt.datetime | None]
-    comment: Mapped[str | None]

@@ -85,6 +85,9 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "environment": lambda _key, _: _url("registry.environments"),
     # The record names people by their address for signing in; their own page goes by another id.
     "person": lambda _key, _: _url("accounts.people"),
+    "people": lambda _key, _: _url("access.index"),
+    "sign-off": lambda key, _: _url("reviews.signed_off", number=int(key)) if key.isdigit() else None,
+    "review rules": lambda _key, _: _url("reviews.rules"),
 }
 
 KINDS = frozenset(_MAKERS)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,8 @@ from controlplane.db import Json
 
 # Events whose before and after are whole documents keep them under paths as deep as this.
 _DEEPEST = 6
+# Signs that would end a line, or turn the reading of one round: shown by their number, wherever they come from.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Line:
     via: str
     tone: str
     emergency: bool
+
+    @property
+    def clock(self) -> str:
+        """The time of day (UTC), under the heading of its day."""
+        return f"{self.at.astimezone(dt.UTC):%H:%M}"
 
 
 @dataclass(frozen=True)
@@ -57,19 +65,24 @@ class FieldChange:
     after: str | None
 
 
+def visible(text: str) -> str:
+    """Return the text with every sign that nobody sees, and that changes how the rest reads, as its number."""
+    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def line_of(event: AuditEvent) -> Line:
     """One event as the list shows it."""
     return Line(
         id=event.id,
         at=event.at,
-        actor=event.actor_name,
+        actor=visible(event.actor_name),
         initials=initials(event.actor_name),
         role=event.actor_role,
-        sentence=event.sentence,
-        reason=event.reason,
-        environment=event.environment,
+        sentence=visible(event.sentence),
+        reason=event.reason and visible(event.reason),
+        environment=event.environment and visible(event.environment),
         release=event.release,
-        via=event.via,
+        via=visible(event.via),
         tone="failed" if event.emergency else tone_of(event.action),
         emergency=event.emergency,
     )

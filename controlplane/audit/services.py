@@ -6,10 +6,11 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor
 from controlplane.audit.identifiers import new_identifier
 from controlplane.audit.keys_in_text import fields_without_keys, without_keys
-from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.audit.models import AuditEvent
 from controlplane.audit.plain import one_line
 from controlplane.audit.tickets import ticket_in
 from controlplane.db import Json, now
+from controlplane.reviews.opening import open_review
 
 
 def record(
@@ -35,7 +36,7 @@ def record(
 
     `action` is "<object>.<verb in the past>"; `sentence` says in words what was done and to what effect, past tense,
     without the actor: "raised version 3 of COACHING_RESPONSE · premium from 10 % to 50 %". `emergency` marks what was done without the
-    agreement that the environment asks for, and opens a review of it after the fact.
+    agreement that the environment asks for. With the event goes the review of it: how risky it is, and who has to look.
 
     `effect_share` is how many of all users get something else, in hundred-thousandths; `approvals` of `approvals_needed`
     people agreed. Both are said where they are known: they cannot be found out later.
@@ -74,7 +75,5 @@ def record(
     )
     session.add(event)
     session.flush()
-    if emergency:
-        session.add(EmergencyReview(event_id=event.id, actor_id=actor.id, opened_at=event.at))
-        session.flush()
+    open_review(session, event, before=before, after=after)
     return event

@@ -1,24 +1,31 @@
 """The pages of the record: every change, and one change for ever under its own address."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
-from controlplane.audit import pages, queries, reviews
-from controlplane.audit.inputs import DATES, WORDS, ReviewInput, asked_of
+from controlplane.audit import finding, language, listing, pages, queries, saved_views
+from controlplane.audit.export import FORMATS
+from controlplane.audit.finding import Wanted
+from controlplane.audit.inputs import asked_of
+from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.object_links import object_url, release_url
 from controlplane.audit.proof import last_anchors, proof
 from controlplane.audit.tickets import link_to_ticket
-from controlplane.errors import Conflict, Refused
+from controlplane.db import now
+from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
-from controlplane.prompts.services import get_version
-from controlplane.web.access import current_actor, may, people_with, requires, signed_in
+from controlplane.reviews.listing import emergency_count, reviews_of
+from controlplane.reviews.pages import look_at
+from controlplane.snippets import services as snippets
+from controlplane.web.access import current_actor, may, requires
 from controlplane.web.environments import current_environment, environments
-from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.forms import Parsed, fill
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("audit", __name__)
@@ -26,31 +33,56 @@ blueprint = Blueprint("audit", __name__)
 
 @blueprint.get("/changes")
 @requires(Role.VIEWER)
-def index() -> str:
-    """The list, newest first, narrowed by what the address says."""
+def index() -> ResponseReturnValue:
+    """The list, newest first, narrowed by what the address asks for; a term that cannot be read is marked where it stands."""
+    page = list_page()
+    return (page, 422) if asked_of(request.args).reading.problems else page
+
+
+def list_page(saving: Parsed[Any] | None = None) -> str:
+    """The page of the list; `saving` is what somebody tried to keep as a view."""
     session = db_session()
-    asked = asked_of(request.args)
-    listed = queries.changes(session, asked.wanted, older_than=asked.older_than, newer_than=asked.newer_than)
+    # What came with a form that was refused stands in it; otherwise the address says it all.
+    asked = asked_of(request.args if saving is None else {"q": saving["q"].value})
+    wanted = Wanted(asked.query, now=now(), upto=asked.upto)
+    found = finding.find(session, wanted, older_than=asked.older_than, newer_than=asked.newer_than)
+    last = finding.last_number(session)
+    text = str(asked.query)
+    actor = current_actor()
     return render_template(
         "audit/index.html",
-        form=fill({name: request.args.get(name) for name in (*WORDS, *DATES)}),
         asked=asked,
-        listed=listed,
-        days=pages.days_of(listed.events),
-        emergencies=reviews.open_count(session),
+        found=found,
+        days=pages.days_of(found.events),
+        links=_links(found.events),
+        emergencies=emergency_count(session),
+        reviews=reviews_of(session, [event.id for event in found.events]),
         proof=proof(session),
-        links=_links(listed.events),
-        options={
-            "actor": _offered(queries.known_actors(session), asked.wanted.actor),
-            "action": _offered(
-                [(each, each) for each in queries.known_actions(session)], asked.wanted.action
-            ),
-            "environment": _offered(
-                [(each.code, each.name) for each in environments()], asked.wanted.environment
-            ),
-        },
-        newer_url=_turn("newer", listed.newer),
-        older_url=_turn("older", listed.older),
+        chips=listing.chips_of(asked.query, _url_of, found.events),
+        facets=listing.facets_of(
+            asked.query,
+            found.figures,
+            _url_of,
+            lambda word: _list_url(text, open=word),
+            opened=request.args.get("open"),
+        ),
+        strip=listing.strip_of(asked.query, found.figures, wanted.span, _url_of, now=wanted.now),
+        views=listing.views_of(
+            saved_views.views_for(session, actor),
+            [(each.code, each.name) for each in environments() if each.protected],
+            asked.reading,
+            _list_url,
+            own_id=actor.id,
+            may_remove_all=may(Role.ADMIN),
+        ),
+        exports=[
+            (form.upper(), url_for("finding.take", form=form, q=text or None, upto=last)) for form in FORMATS
+        ],
+        words=language.WORDS,
+        states=language.STATES,
+        saving=saving or fill({"q": text}),
+        newer_url=_list_url(text, newer=found.newer) if found.newer else None,
+        older_url=_list_url(text, older=found.older) if found.older else None,
     )
 
 
@@ -58,7 +90,7 @@ def index() -> str:
 @requires(Role.VIEWER)
 def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
     """One change, with all that is known of it."""
-    return _show_page(id, fill({}))
+    return change_page(id, fill({}))
 
 
 @blueprint.get("/changes/record")
@@ -69,39 +101,14 @@ def standing() -> str:
     return render_template("audit/record.html", proof=proof(session), anchors=last_anchors(session))
 
 
-@blueprint.get("/changes/emergencies")
-@requires(Role.VIEWER)
-def emergencies() -> str:
-    """The emergencies that nobody has looked at yet."""
-    found = reviews.open_reviews(db_session())
-    return render_template(
-        "audit/emergencies.html",
-        lines=[pages.line_of(each.event) for each in found],
-        total=reviews.open_count(db_session()),
-    )
-
-
-@blueprint.post("/changes/<id>/review")
-@requires(Role.PUBLISHER)
-def review(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
-    """Agree to an emergency after the fact, or dispute it."""
-    form = parse(ReviewInput, request.form)
-    if form.value is None:
-        return _show_page(id, form), 422
-    agreed = form.value.answer == "agree"
-    try:
-        reviews.answer(
-            db_session(), id, agreed=agreed, comment=form.value.comment or "", actor=current_actor()
-        )
-    except Refused as refusal:
-        return _show_page(id, form.refused(refusal)), 422
-    except Conflict as conflict:
-        return _show_page(id, form, conflict=str(conflict)), 409
-    flash("Agreed to." if agreed else "Disputed.")
-    return redirect(url_for(".show", id=id), 303)
-
-
-def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> str:  # noqa: A002 - as above
+def change_page(
+    id: str,  # noqa: A002 - as above
+    form: Parsed[Any],
+    *,
+    replied: Parsed[Any] | None = None,
+    conflict: str | None = None,
+) -> str:
+    """The page of one change, with what was typed into the review of it."""
     session = db_session()
     event = queries.get_event(session, id)
     previous, following = queries.neighbours(session, event)
@@ -116,31 +123,31 @@ def _show_page(id: str, form: Parsed[Any], *, conflict: str | None = None) -> st
         object_link=_object_url(event, _environment_code()),
         release_link=release_url(event),
         ticket_link=link_to_ticket(event.ticket, current_app.config["TICKET_URL"]),
-        object_changes=url_for(".index", object_kind=event.object_kind, object_key=event.object_key),
+        object_changes=_url_of(listing.of_object(event)),
+        context=listing.context_of(event, lambda query: finding.newest(session, query, limit=6), _url_of),
         previous=previous,
         following=following,
-        review=reviews.review_of(session, event.id),
+        look=look_at(session, event, actor=current_actor(), now=now()),
         form=form,
+        replied=replied or fill({}),
         conflict=conflict,
-        own=str(signed_in().id) == event.actor_id,
-        publishers=people_with(Role.PUBLISHER),
     )
 
 
 def _text_change(event: AuditEvent) -> Sequence[textdiff.Row] | None:
-    """What an event did to the text of a template. The record holds digests: the versions never change either."""
+    """What an event did to the text of a template or snippet. The record holds digests: the versions never change either."""
     number = (event.after or {}).get("version")
-    if event.action != "prompt.version_saved" or not isinstance(number, int):
+    text_of = _TEXTS.get(event.action)
+    if text_of is None or not isinstance(number, int):
         return None
-    old, new = (get_version(db_session(), event.object_key, each).text for each in (number - 1, number))
+    old, new = (text_of(db_session(), event.object_key, each) for each in (number - 1, number))
     return textdiff.lines(old, new)
 
 
-def _offered(options: Sequence[tuple[str, str]], chosen: str | None) -> list[tuple[str, str]]:
-    """The choices of a filter, with what the address asks for: "All" must never stand over a narrowed list."""
-    if chosen is None or any(value == chosen for value, _ in options):
-        return [*options]
-    return [*options, (chosen, chosen)]
+_TEXTS: Final[Mapping[str, Callable[[Session, str, int], str]]] = {
+    "prompt.version_saved": lambda session, code, number: prompts.get_version(session, code, number).text,
+    "snippet.version_saved": lambda session, code, number: snippets.get_version(session, code, number).body,
+}
 
 
 def _links(events: Sequence[AuditEvent]) -> dict[str, tuple[str | None, str | None]]:
@@ -151,7 +158,7 @@ def _links(events: Sequence[AuditEvent]) -> dict[str, tuple[str | None, str | No
 
 def _object_url(event: AuditEvent, where: str | None) -> str | None:
     # People are the administrators' business: for others the link would end at a refusal.
-    if event.object_kind == "person" and not may(Role.ADMIN):
+    if event.object_kind in {"person", "people"} and not may(Role.ADMIN):
         return None
     return object_url(event, environment=where)
 
@@ -161,9 +168,9 @@ def _environment_code() -> str | None:
     return here.code if here else None
 
 
-def _turn(direction: str, cursor: int | None) -> str | None:
-    if cursor is None:
-        return None
-    turned: dict[str, Any] = {name: value for name, value in request.args.items() if name in (*WORDS, *DATES)}
-    turned[direction] = cursor
-    return url_for(".index", **turned)
+def _url_of(query: Query) -> str:
+    return _list_url(str(query))
+
+
+def _list_url(text: str, **more: Any) -> str:
+    return url_for("audit.index", q=text or None, **more)

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.queries import last_changes
-from controlplane.audit.reviews import Reviewed, open_for
 from controlplane.configurations.coverage import Cell, Row, Source, coverage
 from controlplane.configurations.models import ConfigurationVersion
 from controlplane.configurations.places import Place
@@ -27,6 +26,7 @@ from controlplane.releases.models import Release
 from controlplane.releases.saved import live_entries, saved_entries
 from controlplane.releases.steps import Export, State, export_of
 from controlplane.releases.words import sentence
+from controlplane.reviews import listing as reviews
 from controlplane.rollouts.models import Rollout
 
 UNPUBLISHED_SHOWN = 5
@@ -78,14 +78,14 @@ class RunningRollout:
 
 @dataclass(frozen=True)
 class Needed:
-    """What waits for whoever looks: proposals, and emergencies of others; the newest proposals, the oldest emergencies."""
+    """What waits for whoever looks: proposals, and what they have to review or were asked about, the most urgent first."""
 
     proposals: Sequence[listing.Row]
-    emergencies: Sequence[Reviewed]
+    reviews: Sequence[reviews.Row]
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
-        return bool(self.proposals or self.emergencies)
+        return bool(self.proposals or self.reviews)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def overview(
         live=_live_release(session, code),
         needed=Needed(
             listing.needing(session, environment, actor=actor)[:NEEDED_SHOWN],
-            open_for(session, code, actor=actor, limit=NEEDED_SHOWN),
+            reviews.needing(session, code, actor=actor, now=now, limit=NEEDED_SHOWN),
         ),
         asks_for_approval=environment.approvals > 0,
         tiers=tiers,

@@ -57,7 +57,7 @@ UNIT = struct.Struct(">I")  # before the answer of each unit: its size
 
 # No unit is ended before it has had this much, however many there are: ending one costs some milliseconds too.
 _LEAST_SHARE: Final = 0.05
-# An ordinary preview is done long before; who takes longer lets other people's pages go first.
+# Of a processor: an ordinary preview is done long before. What takes longer lets everything else on this machine go first.
 _URGENT_SECONDS: Final = 0.05
 _OUT_OF_MEMORY: Final = 12
 _ORDER = struct.Struct(
@@ -188,11 +188,6 @@ class _Child:
         """Whether it has not ended by itself."""
         return self._status is None and not self._reap(os.WNOHANG)
 
-    def yield_to_others(self) -> None:
-        """Let everything else on this machine go first from now on."""
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self._pid, 10)
-
     def end(self) -> tuple[float, Outcome]:
         """End it; return the processor seconds it took, and what its unit came to if that was not done."""
         self.socket.close()
@@ -287,24 +282,17 @@ class _Work:
 
     def _parts(self, child: _Child) -> Iterator[bytes]:
         """Yield what a child says until it ends; raises `TimeoutError` when the time is up."""
-        demoted_at: float | None = time.monotonic() + _URGENT_SECONDS
         while True:
-            until = self._deadline if demoted_at is None else min(self._deadline, demoted_at)
-            ready, _, _ = select.select(
-                [child.socket, self._site], [], [], max(0.0, until - time.monotonic())
-            )
+            left = max(0.0, self._deadline - time.monotonic())
+            ready, _, _ = select.select([child.socket, self._site], [], [], left)
             if self._site in ready:
                 raise _SiteGone  # jobs come one at a time: this is the web process going away
-            if child.socket in ready:
-                part = child.socket.recv(1 << 16)
-                if not part:
-                    return
-                yield part
-            elif demoted_at is not None and until == demoted_at:
-                child.yield_to_others()
-                demoted_at = None
-            else:
+            if not ready:
                 raise TimeoutError
+            part = child.socket.recv(1 << 16)
+            if not part:
+                return
+            yield part
 
 
 def _cut(found: bytearray) -> bytes | None:
@@ -394,6 +382,8 @@ def _obey(frame: bytes, channel: socket.socket) -> None:
     start = _ORDER.size + count * UNIT.size
     units = struct.unpack_from(f">{count}I", frame, _ORDER.size)
     ending = time.process_time() + processor
+    signal.signal(signal.SIGVTALRM, _yield_to_others)
+    signal.setitimer(signal.ITIMER_VIRTUAL, _URGENT_SECONDS)
     signal.setitimer(signal.ITIMER_PROF, processor)
     job = _Units(frame[start:])
     for done, unit in enumerate(units):
@@ -404,6 +394,10 @@ def _obey(frame: bytes, channel: socket.socket) -> None:
             answer = Outcome.TOO_LONG.value
         room -= len(answer) - 1
         send(channel, answer)
+
+
+def _yield_to_others(_signal: int, _frame: object) -> None:
+    os.nice(10)
 
 
 class _Units:

@@ -22,6 +22,8 @@ from controlplane.registry.models import Interaction
 from controlplane.runtime import canonical
 from controlplane.runtime.entries import Parameter
 from controlplane.samples.models import Sample
+from controlplane.snippets.expansion import Expanded, SnippetProblem
+from controlplane.snippets.texts import Library, library_for
 
 _AT_A_TIME: Final = 40
 _MOST_REMEMBERED: Final = 5_000
@@ -35,7 +37,7 @@ def verdicts_of(session: Session, pool: RenderPool, codes: Sequence[str]) -> dic
     Of a text that could not be looked at now, because the workers are busy, nothing is said.
     """
     query = (
-        select(Prompt.code, Prompt.interaction, PromptVersion.body)
+        select(Prompt.code, Prompt.interaction, PromptVersion.body, PromptVersion.expanded)
         .ext(distinct_on(Prompt.code))
         .join(PromptVersion, PromptVersion.prompt_code == Prompt.code)
         .where(Prompt.code.in_(codes))
@@ -44,12 +46,18 @@ def verdicts_of(session: Session, pool: RenderPool, codes: Sequence[str]) -> dic
     rows = session.execute(query).all()
     declared = _declared(session, {row.interaction for row in rows})
     samples = _samples(session, declared)
+    library = library_for(session, *(row.body for row in rows))
+    whole = {row.code: _whole(library, row.body, row.expanded) for row in rows}
     texts = {
-        row.code: Held(row.body, declared[row.interaction], samples.get(row.interaction, ()))
+        row.code: Held(whole[row.code].text, declared[row.interaction], samples.get(row.interaction, ()))
         for row in rows
         if row.interaction in declared
     }
-    return {code: found for code, found in _looked_at(pool, texts).items() if found}
+    return {
+        code: [whole[code].judged(each) for each in found]
+        for code, found in _looked_at(pool, texts).items()
+        if found
+    }
 
 
 def hold(pool: RenderPool, texts: Sequence[Held]) -> list[list[Verdict] | None]:
@@ -62,6 +70,14 @@ def hold(pool: RenderPool, texts: Sequence[Held]) -> list[list[Verdict] | None]:
             if found is not None:
                 _remember(name, found)
     return [_known.get(name) for name in names]
+
+
+def _whole(library: Library, body: str, kept: str | None) -> Expanded:
+    """Return a text with its snippets put in, told of by the lines that were written, where that can still be done."""
+    try:
+        return library.expand(body)
+    except SnippetProblem:
+        return Expanded(body if kept is None else kept)
 
 
 def _looked_at(pool: RenderPool, texts: dict[str, Held]) -> dict[str, list[Verdict]]:

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Role
 from controlplane.errors import Conflict, FieldError, NotFound, Refused
 from controlplane.prompts import tokens
-from controlplane.prompts.render_pool import shared
+from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.routing import retry_after
 from controlplane.prompts.textdiff import side_by_side
 from controlplane.proposals import listing, newer, pages, reviewing, services, wording
 from controlplane.proposals import schedule as schedules
@@ -259,6 +260,10 @@ def _act(
         return _to_release(already.release)
     except (Refused, Conflict) as error:
         return _not_done(environment, number, form, error, part)
+    except RenderBusy as busy:
+        discard()
+        form = form.refused(Refused({"": str(busy)}))
+        return _page(environment, number, form=form, part=part), 429, retry_after(busy)
     if not isinstance(done, str):
         return done
     flash(done)

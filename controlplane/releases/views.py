@@ -20,7 +20,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
+from controlplane.audit.finding import newest
+from controlplane.audit.language import Query, Term
 from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.registry.models import Environment
 from controlplane.releases import history, pages, services
 from controlplane.releases.authority import to_undo
@@ -79,6 +82,8 @@ def publish(environment: str) -> ResponseReturnValue:
             form, problems = refused(form, refusal)
         except Conflict as conflict:
             status, problems = 409, [str(conflict)]
+        except RenderBusy as busy:
+            status, form = 429, form.refused(Refused({"": str(busy)}))
         else:
             return _made(release, f"Published release {release.number}.")
     discard()
@@ -125,11 +130,14 @@ def show(environment: str, number: int) -> str:
     """One release: what it changed, who and why, and how far it has come; `?against=` compares it with another."""
     against = request.args.get("against", type=int)
     page = pages.release_page(db_session(), environment, number, entry_url, shown=_shown(), against=against)
+    of_release = Query((Term(environment, "env"), Term(str(number), "release")))
     return render_template(
         "releases/show.html",
         page=page,
         progress=page.progress,
         approvals=_approvals(page.release),
+        changes=newest(db_session(), of_release, limit=5),
+        all_changes_url=url_for("audit.index", q=of_release),
         people_with=lambda role: people_with(Role(role)),
         form=fill({"against": page.against}),
         more_url=lambda key: url_for("releases.show", number=number, against=page.against, entry=key),

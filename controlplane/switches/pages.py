@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from controlplane.audit.finding import newest
+from controlplane.audit.language import Query, Term
 from controlplane.audit.models import AuditEvent
-from controlplane.audit.queries import Filter, changes
 from controlplane.fleet.models import Process
 from controlplane.fleet.standing import processes
 from controlplane.registry.models import Environment
@@ -98,9 +99,9 @@ def index_page(session: Session, environment: str) -> IndexPage:
         everything=Line(EVERYTHING, thrown.get(EVERYTHING)),
         lines=[Line(code, thrown.get(code), all_off) for code in codes],
         reach=_reach(session, environment, set(thrown)),
-        changes=changes(session, Filter(object_kind=OBJECT_KIND, environment=environment)).events[
-            :_LAST_CHANGES
-        ],
+        changes=newest(
+            session, Query((Term(OBJECT_KIND, "kind"), Term(environment, "env"))), limit=_LAST_CHANGES
+        ),
         guarded=is_guarded(session, environment),
     )
 

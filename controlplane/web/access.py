@@ -35,6 +35,7 @@ class SignedIn(UserMixin):
         self.email = person.email
         self.name = person.name
         self.role = Role(person.role)
+        self.may_review = person.may_review
         self.epoch = person.session_epoch
 
     def get_id(self) -> str:
@@ -48,11 +49,12 @@ class SignedIn(UserMixin):
         return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
 
 
-def requires(role: Role) -> Callable[[View], View]:
-    """Mark a view: only people whose role includes `role` may open it."""
+def requires(role: Role, *, or_reviewer: bool = False) -> Callable[[View], View]:
+    """Mark a view: only people whose role includes `role` may open it, and where it says so whoever was made a reviewer."""
 
     def mark(view: View) -> View:
         view.access = role  # type: ignore[attr-defined]
+        view.or_reviewer = or_reviewer  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -91,7 +93,10 @@ def guard() -> ResponseReturnValue | None:
         return to_sign_in()
     if needed is None:
         abort(403, "This page does not say who may see it, so nobody may.")
-    if not signed_in().role.includes(cast("Role", needed)):
+    person = signed_in()
+    if not person.role.includes(cast("Role", needed)) and not (
+        person.may_review and getattr(current_app.view_functions[request.endpoint], "or_reviewer", False)
+    ):
         raise Forbidden(cast("Role", needed).label)
     return None
 
@@ -131,6 +136,7 @@ def current_actor() -> Actor:
         request_id=g.request_id,
         address=request.remote_addr,
         user_agent=request.user_agent.string,
+        may_review=person.may_review,
     )
 
 

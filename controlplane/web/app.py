@@ -29,7 +29,11 @@ PROJECT = Path(__file__).resolve().parents[2]
 BLUEPRINTS = (
     "controlplane.web.health",
     "controlplane.accounts.views",
+    "controlplane.accounts.access_views",
     "controlplane.audit.views",
+    "controlplane.audit.finding_views",
+    "controlplane.reviews.views",
+    "controlplane.reviews.report_views",
     "controlplane.registry.views",
     "controlplane.samples.views",
     "controlplane.prompts.views",

@@ -45,6 +45,7 @@ WORK = (
     Place("coverage.show", "Coverage", "target"),
     Place("explain.show", "Explain", "route", "e"),
     Place("audit.index", "Changes", "history", "a"),
+    Place("reviews.index", "Reviews", "eye", "w"),
 )
 SETUP = (
     Place("registry.models", "Models", "cpu", "m"),
@@ -54,7 +55,7 @@ SETUP = (
 )
 
 # What a count is a sign of, where it is one.
-_TONES = {"releases.unpublished": "differs", "switches.index": "failed", "audit.index": "failed"}
+_TONES = {"releases.unpublished": "differs", "switches.index": "failed", "reviews.index": "review"}
 
 
 @dataclass(frozen=True)

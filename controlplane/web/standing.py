@@ -10,7 +10,6 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from controlplane.audit.models import AuditEvent
-from controlplane.audit.reviews import open_count
 from controlplane.fleet.standing import summary
 from controlplane.proposals.listing import waiting_count
 from controlplane.proposals.models import Proposal, ProposalEntry, ProposalParticipant
@@ -19,6 +18,7 @@ from controlplane.releases.history import get_release
 from controlplane.releases.pages import Approval
 from controlplane.releases.services import unpublished
 from controlplane.releases.steps import export_of, exported_release
+from controlplane.reviews.listing import waiting_count as reviews_waiting
 from controlplane.rollouts.standing import running
 from controlplane.switches.models import KillSwitch
 from controlplane.switches.services import thrown_in
@@ -85,7 +85,7 @@ def thrown_switches(session: Session, environment: str) -> Sequence[KillSwitch]:
 
 
 def navigation_counts(session: Session, environment: str) -> dict[str, int]:
-    """How many entries differ between saved and live, rollouts run, proposals wait, switches are thrown, emergencies wait.
+    """How many entries differ between saved and live, rollouts run, proposals wait, switches are thrown, reviews wait.
 
     Comparing everything saved with everything live on every page would grow with the number of configurations. Each
     change of either writes an audit event in the same transaction, so the counts are fixed for a given last event:
@@ -101,7 +101,7 @@ def navigation_counts(session: Session, environment: str) -> dict[str, int]:
             "rollouts.index": len(running(session, environment)),
             "proposals.index": waiting_count(session, environment),
             "switches.index": len(thrown_in(session, environment)),
-            "audit.index": open_count(session),
+            "reviews.index": reviews_waiting(session),
         }
         cache.set(key, counts, timeout=300)
     return counts

@@ -61,6 +61,11 @@ def independent() -> Iterator[Session]:
         yield session
 
 
+def session_opener() -> SessionFactory:
+    """What opens a session of one's own, also when the request is over: for an answer that is sent while it is read."""
+    return _sessions()
+
+
 def _sessions() -> SessionFactory:
     return cast("SessionFactory", current_app.extensions["sessions"])
 

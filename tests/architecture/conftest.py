@@ -14,6 +14,7 @@ from controlplane.snippets.services import create_snippet
 from tests.architecture.addresses import Route, routes_of
 from tests.architecture.proposing import make_proposal
 from tests.page import PageClient
+from tests.reviews.stage import make_sign_off
 from tests.rollouts.walk import Walk, second_version
 from tests.site import add_person, client_of
 
@@ -26,6 +27,7 @@ class Site:
     session: Session
     client_as: Callable[[Role | str], PageClient]
     rollout: int
+    sign_off: int
 
     @property
     def routes(self) -> list[Route]:
@@ -39,7 +41,7 @@ class Site:
             "tier": "premium",
             "tenant": "acme",
             "target": "COACHING_RESPONSE",
-            "number": str(self.rollout) if "/rollouts/" in route.rule else "1",
+            "number": self._number(route.rule),
             "filename": "css/site.css",
             "identifier": "gone",
             "slug": "only-what-is-required",
@@ -48,6 +50,9 @@ class Site:
             "code": _CODES.get(route.rule.split("/")[1], "coaching_response"),
         }
         return route.path(values) + _QUERIES.get(route.endpoint, "")
+
+    def _number(self, rule: str) -> str:
+        return str(self.rollout if "/rollouts/" in rule else self.sign_off if "/sign-offs/" in rule else 1)
 
 
 _CODES = {
@@ -72,6 +77,7 @@ def site(app: Flask, first_data: Session) -> Site:
     create_snippet(
         first_data, code="coaching_response", body="Be kind.", reason="A test of routes", actor=publisher
     )
+    sign_off = make_sign_off(first_data)
     first_data.commit()
     clients: dict[str, PageClient] = {}
 
@@ -80,4 +86,4 @@ def site(app: Flask, first_data: Session) -> Site:
             clients[str(role)] = client_of(app, add_person(first_data, role))
         return clients[str(role)]
 
-    return Site(app, first_data, client_as, rollout.number)
+    return Site(app, first_data, client_as, rollout.number, sign_off)

@@ -82,6 +82,10 @@ def change_role(admin: Admin) -> Sent:
     return admin.person("role"), {"role": "editor"}
 
 
+def make_a_reviewer(admin: Admin) -> Sent:
+    return admin.person("reviewer"), {"may_review": "true"}
+
+
 def disable(admin: Admin) -> Sent:
     return admin.person("disable"), {}
 
@@ -292,7 +296,46 @@ def look_at_an_emergency(admin: Admin) -> Sent:
         emergency=True,
     )
     admin.site.session.commit()
-    return f"/changes/{event.id}/review", {"answer": "agree", "comment": "It was needed."}
+    return f"/changes/{event.id}/review", {"answer": "reviewed", "comment": "It was needed."}
+
+
+def talk_about_an_emergency(admin: Admin) -> Sent:
+    address, _ = look_at_an_emergency(admin)
+    return f"{address}/reply", {"reply": "I saw it happen."}
+
+
+def share_a_view(admin: Admin) -> Sent:
+    # One of one's own is private, and not recorded: tests/audit/test_views.py.
+    page = "/changes?q=env:staging"
+    return admin.filled(page, "/changes/views", name="Try outs", shared="true")
+
+
+def remove_a_shared_view(admin: Admin) -> Sent:
+    page = admin.client.follow(admin.do(share_a_view(admin)))
+    (action,) = [
+        form.get("action", "") for form in page.all("form") if form.get("action", "").endswith("/remove")
+    ]
+    return action, {}
+
+
+def sign_off(admin: Admin) -> Sent:
+    ada = Actor(kind="person", id="ada", name="Ada", role=Role.ADMIN, via="browser")
+    record(
+        admin.site.session,
+        actor=ada,
+        action="environment.changed",
+        object_kind="environment",
+        object_key="production",
+        sentence="changed environment production: one approval instead of two",
+    )
+    admin.site.session.commit()
+    page = "/changes/reviews/sign-off"
+    return admin.filled(page, page, statement="Each of these was planned.")
+
+
+def change_the_rules(admin: Admin) -> Sent:
+    page = "/changes/reviews/rules"
+    return admin.filled(page, page, days_high="2")
 
 
 def propose_saved(admin: Admin) -> Sent:
@@ -336,6 +379,7 @@ RECORDED: dict[str, Case] = {
     "POST /settings/profile": change_password,
     "POST /settings/people/new": add_somebody,
     "POST /settings/people/<uuid:person_id>/role": change_role,
+    "POST /settings/people/<uuid:person_id>/reviewer": make_a_reviewer,
     "POST /settings/people/<uuid:person_id>/disable": disable,
     "POST /settings/people/<uuid:person_id>/enable": enable,
     "POST /settings/people/<uuid:person_id>/password": reset_password,
@@ -374,7 +418,12 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/proposals/new": choose,
     "POST /<environment>/proposals/<int:number>/conflict": decide_a_conflict,
     **ACTIONS,
+    "POST /changes/views": share_a_view,
+    "POST /changes/views/<uuid:id>/remove": remove_a_shared_view,
     "POST /changes/<id>/review": look_at_an_emergency,
+    "POST /changes/<id>/review/reply": talk_about_an_emergency,
+    "POST /changes/reviews/sign-off": sign_off,
+    "POST /changes/reviews/rules": change_the_rules,
     "POST /<environment>/switches/<target>/throw": at("/production/switches/KPI_ANALYSIS/throw", **REASON),
     "POST /<environment>/switches/<target>/lift": lift_a_switch,
     "POST /<environment>/gates/<interaction>": at("/production/gates/KPI_ANALYSIS", share="40", **REASON),
@@ -457,7 +506,13 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /models/<code>/edit": {"max_output_tokens": "many"},
     "POST /tiers/<code>/edit": {"rank": "high"},
     "POST /environments/<code>/edit": {"name": ""},
-    "POST /changes/<id>/review": {"answer": "dispute", "comment": ""},
+    "POST /changes/views": {"name": ""},
+    "POST /changes/views/<uuid:id>/remove": None,
+    "POST /changes/<id>/review": {"answer": "disputed", "comment": ""},
+    "POST /changes/<id>/review/reply": {"reply": ""},
+    "POST /changes/reviews/sign-off": {"statement": ""},
+    "POST /changes/reviews/rules": {"days_high": "none"},
+    "POST /settings/people/<uuid:person_id>/reviewer": {"may_review": "perhaps"},
     "POST /<environment>/proposals/<int:number>/conflict": {"revision": "none"},
     "POST /<environment>/templates/<code>/try/send": {"configuration": "configuration/NO_SUCH/default/*"},
 }

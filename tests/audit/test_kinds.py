@@ -9,7 +9,7 @@ from controlplane.audit.kinds import KINDS, Holds, kind_of
 ROOT = Path(__file__).resolve().parents[2] / "controlplane"
 OBJECTS = {kind.partition(".")[0] for kind in KINDS}
 # Services that put the verb after the kind of their object; what they may say stands in their calls.
-PUT_TOGETHER = {"configuration", "emergency", "environment", "gate", "interaction", "model", "prompt", "proposal", "rollout", "sample", "snippet", "switch", "tier"}  # fmt: skip
+PUT_TOGETHER = {"configuration", "environment", "gate", "interaction", "model", "prompt", "proposal", "review", "rollout", "sample", "snippet", "switch", "tier", "view"}  # fmt: skip
 
 
 def words_of_the_code() -> set[str]:

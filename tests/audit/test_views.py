@@ -10,14 +10,15 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit import checks, pages
+from controlplane.audit.finding import PAGE
+from controlplane.audit.language import Query, Term
 from controlplane.audit.models import AuditAnchor, AuditArchive
 from controlplane.audit.object_links import link_to
-from controlplane.audit.queries import PAGE
 from controlplane.audit.verify import verify
 from controlplane.db import now
 from controlplane.prompts import services as prompts
-from tests.audit.events import told
-from tests.page import Page, PageClient
+from tests.audit.events import move_last_to, told
+from tests.page import Page, PageClient, words
 
 ClientAs = Callable[[Role | str], PageClient]
 HOSTILE = "<script>alert(1)</script> \"'><img src=x onerror=alert(2)> {{ 7*7 }}"
@@ -27,10 +28,9 @@ def lines(page: Page) -> list[str]:
     """The sentences of a list."""
     return [
         "".join(link.itertext())
-        for link in page.all("a")
+        for change in page.all("li", class_="change")
+        for link in change.iter("a")
         if link.get("href", "").startswith("/changes/")
-        and link.get("href") != "/changes/record"
-        and not link.get("rel")
     ]
 
 
@@ -49,8 +49,8 @@ def test_the_list_says_who_did_what_why_and_where(client_as: ClientAs, first_dat
     page = client_as("viewer").get("/changes?actor=ada-1")
     assert page.status == 200
     assert lines(page) == ["published release 2: one configuration"]
-    for words in ("Ada Lovelace", "“For the summer”", "production", "release 1", "1 change"):
-        assert words in page.body
+    for said in ("Ada Lovelace", "“For the summer”", "production", "release 1", "1 change"):
+        assert said in page.body
     assert page.link("release 1") == "/production/releases/1"
     assert [heading for heading in page.texts("h2") if " 20" in heading]
 
@@ -66,30 +66,84 @@ def test_the_list_begins_with_the_newest_and_turns_over_both_ways(
     assert lines(first)[:2] == [f"change {PAGE + 1}", f"change {PAGE}"]
     second = client.get(first.link("Older"))
     assert lines(second) == ["change 1", "change 0"]
-    assert "actor=ada-1" in first.link("Older")
-    assert "q=change" in first.link("Older")
+    assert "?q=change+actor:ada-1&older=" in first.link("Older")
     assert lines(client.get(second.link("Newer"))) == lines(first)
 
 
-def test_the_filter_shows_what_the_address_asks_for(client_as: ClientAs, first_data: Session) -> None:
+def test_an_address_of_before_the_language_is_said_in_it(client_as: ClientAs, first_data: Session) -> None:
     told(first_data, environment="staging")
     first_data.commit()
     page = client_as("viewer").get(
-        "/changes?environment=staging&actor=ada-1&action=model.changed&q=some&after=2020-01-01&before=2999-01-01"
+        "/changes?environment=staging&actor=ada-1&action=model.changed&q=something&after=2020-01-01"
     )
     assert len(lines(page)) == 1
-    chosen = [option.get("value") for option in page.all("option") if option.get("selected") is not None]
-    assert {"staging", "ada-1", "model.changed"} <= set(chosen)
-    assert page.one("input", name="q").get("value") == "some"
-    assert page.one("input", name="after").get("value") == "2020-01-01"
+    assert page.by_id("f-q").get("value") == (
+        "something actor:ada-1 action:model.changed env:staging after:2020-01-01"
+    )
 
 
-def test_a_filter_for_something_unknown_is_shown_as_it_is(client_as: ClientAs) -> None:
+def test_chips_mirror_the_query_and_edit_it(client_as: ClientAs, first_data: Session) -> None:
+    told(first_data, environment="staging")
+    first_data.commit()
+    client = client_as("viewer")
+    page = client.get("/changes?q=env:staging+-via:schedule+ada")
+    assert page.texts("li", class_="term") == ["env: staging", "not via: schedule", "“ada”"]
+    (away,) = [a for a in page.all("a") if a.get("aria-label") == "Take away env: staging"]
+    assert away.get("href") == "/changes?q=-via:schedule+ada"
+    turned = client.get(page.link("env: staging"))
+    assert turned.by_id("f-q").get("value") == "-env:staging -via:schedule ada"
+    # An actor who was asked for by id is called by name.
+    assert "actor: Ada Lovelace" in client.get("/changes?q=actor:ada-1").texts("li", class_="term")
+
+
+def test_facets_count_within_the_query_and_choosing_twice_takes_back(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    for environment in ("staging", "staging", "production"):
+        told(first_data, environment=environment)
+    first_data.commit()
+    client = client_as("viewer")
+    page = client.get("/changes?q=actor:ada-1")
+    (staging,) = [a for a in page.all("a") if words(a) == "staging2"]
+    narrowed = client.get(staging.get("href", ""))
+    assert narrowed.by_id("f-q").get("value") == "actor:ada-1 env:staging"
+    assert len(lines(narrowed)) == 2
+    assert "production" not in [words(a)[:10] for a in narrowed.by_id("results").iter("a")]
+    (chosen,) = [a for a in narrowed.all("a") if words(a) == "staging2"]
+    assert chosen.get("aria-current") == "true"
+    assert chosen.get("href") == "/changes?q=actor:ada-1"
+
+
+def test_a_facet_shows_twelve_values_and_then_the_rest(client_as: ClientAs, first_data: Session) -> None:
+    for number in range(15):
+        told(first_data, action=f"thing.done_{number:02}", object_kind="thing")
+    first_data.commit()
+    client = client_as("viewer")
+    page = client.get("/changes?q=kind:thing")
+    assert "thing.done_11" in page.body
+    assert "thing.done_12" not in page.body
+    assert "thing.done_14" in client.get(page.link("3 more of What")).body
+
+
+def test_a_term_that_cannot_be_read_is_marked_and_the_rest_is_found(
+    client_as: ClientAs, first_data: Session
+) -> None:
+    told(first_data, "of this")
+    first_data.commit()
+    page = client_as("viewer").get("/changes?q=actor:ada-1+actr:x")
+    assert page.status == 422
+    assert page.texts("mark") == ["actr:x"]
+    assert "Did you mean “actor:”?" in page.body
+    assert page.by_id("f-q").get("value") == "actor:ada-1 actr:x"
+    assert lines(page) == ["of this"]
+
+
+def test_a_query_that_finds_nothing_says_so(client_as: ClientAs) -> None:
     page = client_as("viewer").get("/changes?environment=gone")
     assert lines(page) == []
-    assert page.one("option", value="gone").get("selected") is not None
-    assert "No change matches this filter" in page.body
-    assert page.link("Clear filters") == "/changes"
+    assert "No change matches" in page.body
+    assert page.by_id("f-q").get("value") == "env:gone"
+    assert client_as("viewer").get("/changes?q=env:gone&older=1").status == 200
 
 
 def test_the_list_of_one_object_can_be_widened(client_as: ClientAs, first_data: Session) -> None:
@@ -98,22 +152,85 @@ def test_the_list_of_one_object_can_be_widened(client_as: ClientAs, first_data: 
     first_data.commit()
     page = client_as("viewer").get("/changes?object_kind=model&object_key=GPT_5&actor=ada-1")
     assert lines(page) == ["of this"]
-    assert page.link("Show changes of everything") == "/changes"
-    assert page.one("input", name="object_key").get("value") == "GPT_5"
+    assert page.link("All changes") == "/changes"
+    assert "object: model/GPT_5" in page.texts("li", class_="term")
 
 
-def test_before_anything_happened_the_list_says_so(client_as: ClientAs, first_data: Session) -> None:
+def test_the_strip_shows_the_days_and_leads_to_them(client_as: ClientAs, first_data: Session) -> None:
+    for day in ("2026-10-01", "2026-10-01", "2026-10-03"):
+        told(first_data, f"on {day}", environment="staging", emergency=day.endswith("03"))
+        move_last_to(first_data, f"{day}T12:00:00+00:00")
+    first_data.commit()
+    client = client_as("viewer")
+    page = client.get("/changes?q=actor:ada-1+before:2026-10-10")
+    assert len(page.all("rect", class_="strip-all")) == 2
+    assert len(page.all("rect", class_="strip-alarm")) == 1
+    found = lines(client.get(page.link("1 Oct 2026")))
+    assert [line for line in found if line.startswith("on ")] == ["on 2026-10-01"] * 2
+
+
+def test_views_are_saved_shared_and_removed(client_as: ClientAs, first_data: Session) -> None:
+    publisher, viewer = client_as("publisher"), client_as("viewer")
+    page = publisher.get("/changes?q=env:staging")
+    saved = publisher.submit(page, "/changes/views", {"name": "Try outs", "shared": "true"})
+    assert saved.location == "/changes?q=env:staging"
+    assert lines(publisher.get("/changes?q=action:view.shared")) == [
+        "shared the view “Try outs” of the changes: env:staging"
+    ]
+    own = viewer.submit(viewer.get("/changes?q=kind:model"), "/changes/views", {"name": "Of models"})
+    listed = viewer.follow(own)
+    assert listed.link("Try outs") == "/changes?q=env:staging"
+    assert listed.link("Of models") == "/changes?q=kind:model"
+    assert "Of models" not in publisher.get("/changes").texts("a")
+    (remove,) = [
+        form.get("action", "") for form in listed.all("form") if form.get("action", "").endswith("/remove")
+    ]
+    assert publisher.post(remove).status == 404
+    assert viewer.post(remove).status == 303
+    assert "Of models" not in viewer.get("/changes").texts("a")
+    (shared,) = [
+        form.get("action", "")
+        for form in publisher.get("/changes").all("form")
+        if form.get("action", "").endswith("/remove")
+    ]
+    assert viewer.post(shared).status == 403
+    assert publisher.post(shared).status == 303
+
+
+@pytest.mark.parametrize(
+    ("sent", "problem"),
+    [
+        ({"name": "", "q": "env:staging"}, "This is needed."),
+        ({"name": "x" * 61, "q": ""}, "Use at most 60 characters."),
+        ({"name": "fine", "q": "actr:x"}, "Did you mean"),
+    ],
+)
+def test_a_view_that_cannot_be_saved_keeps_what_was_typed(
+    client_as: ClientAs, sent: dict[str, str], problem: str
+) -> None:
+    page = client_as("viewer").post("/changes/views", sent)
+    assert page.status == 422
+    assert problem in page.body
+    assert page.by_id("f-name").get("value") == sent["name"]
+    assert page.by_id("f-q").get("value") == sent["q"]
+
+
+def test_sharing_needs_a_publisher(client_as: ClientAs) -> None:
+    sent = {"name": "mine", "q": "", "shared": "true"}
+    assert client_as("editor").post("/changes/views", sent).status == 403
+
+
+def test_before_the_first_event_the_list_says_that_it_ends(client_as: ClientAs, first_data: Session) -> None:
     page = client_as("viewer").get("/changes?older=1")
     assert lines(page) == []
-    assert "Nothing has happened yet" in page.body
+    assert "The list ends before here" in page.body
 
 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("after=yesterday", "“yesterday” is not a date"),
         ("older=x", "The place in the list was not understood"),
-        ("before=%00", "is not a date"),
+        ("before=%00", "Changes"),
         ("q=%00", "Changes"),
         ("older=9223372036854775808", "The place in the list was not understood"),
         ("unknown=1", "Changes"),
@@ -148,16 +265,16 @@ def test_a_change_has_a_page_of_its_own_with_all_that_is_known(
     first_data.commit()
     page = client_as("viewer").get(f"/changes/{event.id}")
     assert page.heading == f"Change {event.sequence}"
-    for words in (
+    for said in (
         "Ada Lovelace changed the price of GPT_5", "Cheaper now", "publisher at that time", "01REQUEST",
         "192.0.2.7", "Browser/1", "limits.tokens", f"sealed as {event.hash[:12]}", event.previous_hash[:12],
     ):  # fmt: skip
-        assert words in page.body
+        assert said in page.body
     assert not [text for text in page.texts("tr") if text.startswith("name")]
     assert page.link("Before: came before") == f"/changes/{earlier.id}"
     assert page.link("After: came after") == f"/changes/{later.id}"
     assert page.link("Open what was changed") == "/models/GPT_5"
-    assert page.link("model GPT_5") == "/changes?object_kind=model&object_key=GPT_5"
+    assert page.link("model GPT_5") == "/changes?q=object:model/GPT_5"
 
 
 def test_a_changed_text_is_shown_line_by_line(
@@ -200,9 +317,7 @@ def test_hostile_text_stays_text_everywhere(client_as: ClientAs, first_data: Ses
     first_data.commit()
     client = client_as("viewer")
     client.flask.set_cookie("environment", "production")
-    listed = client.get(
-        "/changes", query_string={"q": HOSTILE, "object_kind": HOSTILE, "object_key": HOSTILE}
-    )
+    listed = client.get("/changes", query_string={"q": str(Query((Term(HOSTILE, "object"), Term(HOSTILE))))})
     assert lines(listed) == [HOSTILE]
     for page in (listed, client.get(f"/changes/{event.id}")):
         assert page.status == 200
@@ -290,7 +405,7 @@ def test_the_page_of_an_object_leads_to_all_changes_of_it_and_of_nothing_else(
         if link.get("href", "").startswith("/changes?")
     }
     assert len(links) == 1
-    assert "only " in client.get(links.pop()).body
+    assert "object: " in client.get(links.pop()).body
 
 
 @pytest.mark.parametrize(

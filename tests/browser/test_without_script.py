@@ -1,7 +1,9 @@
 """With JavaScript turned off the same work has the same outcome. What is made live is made live in staging."""
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -82,14 +84,23 @@ def test_the_preview_without_script_says_which_line_is_wrong(plain: Page, runnin
     expect(plain.locator("#preview-status")).to_contain_text("line 2")
 
 
-def test_changes_are_filtered_by_the_button_that_scripts_make_needless(plain: Page, running: Running) -> None:
+def test_changes_are_found_and_taken_along_and_a_slip_is_marked(plain: Page, running: Running) -> None:
     plain.goto(f"{running.site}/changes")
-    plain.get_by_label("Search").fill("signed in")
-    plain.get_by_role("button", name="Apply").click()
-    expect(plain).to_have_url(re.compile(r"/changes\?q=signed"))
+    box = plain.get_by_role("searchbox", name="Find")
+    box.fill("actin:signed_in")
+    plain.get_by_role("button", name="Find", exact=True).click()
+    expect(plain.locator("mark")).to_have_text("actin:signed_in")
+    box.fill("action:signed_in")
+    plain.get_by_role("button", name="Find", exact=True).click()
+    expect(plain).to_have_url(re.compile(r"/changes\?q=action"))
     told = plain.locator(".change-words > p:first-child").all_inner_texts()
     assert told
     assert all("signed in" in sentence for sentence in told)
+    shown = plain.locator(".found-head strong").inner_text().split()[0]
+    with plain.expect_download() as download:
+        plain.get_by_role("link", name="NDJSON").click()
+    last = Path(download.value.path()).read_text().splitlines()[-1]
+    assert json.loads(last)["count"] == int(shown)
 
 
 def test_a_model_in_use_is_not_archived_and_says_where_it_is_used(plain: Page, running: Running) -> None:

@@ -183,7 +183,7 @@ def somebody_else_looks_at_it(team: Team) -> None:
     expect(page.locator("main")).to_contain_text("Done in an emergency")
     page.get_by_label("What you found").fill("Right to take it back.")
     page.get_by_role("button", name="Agree").click()
-    expect(page.locator("main")).to_contain_text("agreed to it")
+    expect(page.locator("main")).to_contain_text("Reviewed by")
 
 
 def release_shown(page: Page) -> int:

@@ -97,6 +97,10 @@ CASES = [
     Case("{{ topic }}", ("error optional-unguarded topic: topic is optional",)),
     Case("{{ topic|upper }}", ("error optional-unguarded topic: put {% if topic %} around it",)),
     Case("{% if flag %}{{ topic }}{% endif %}", ("warning optional-unguarded topic: is optional",)),
+    Case(
+        "{% for a in actions|selectattr('who', 'defined') %}{{ topic }}{% endfor %}",
+        ("warning optional-unguarded topic: is optional",),
+    ),
     Case("{% if topic %}{{ topic }}{% endif %}\n {{ topic }}", ("error optional-unguarded topic: optional",)),
     Case("{% if topic %}{% else %}{{ topic|upper }}{% endif %}", ("warning optional-unguarded topic: opt",)),
     Case("{{ goals|join(', ') }}", ("error optional-unguarded goals: optional",)),

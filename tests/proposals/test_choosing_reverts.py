@@ -7,12 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
-from controlplane.audit.models import AuditEvent, EmergencyReview
+from controlplane.audit.models import AuditEvent
 from controlplane.prompts import services as prompts
 from controlplane.prompts.services import latest_version
 from controlplane.registry.models import Environment
 from controlplane.releases.history import get_release
 from controlplane.releases.saved import live_entry
+from controlplane.reviews.models import EventReview
 from tests.page import PageClient
 from tests.proposals.choosing import action_of, at, offered, proposal, proposed, send
 from tests.releases.changing import (
@@ -76,7 +77,8 @@ def test_what_is_taken_back_at_once_is_marked_and_looked_at_afterwards(
     assert event.sentence.startswith(
         "took release 2 of production back: COACHING_RESPONSE · premium: model CLAUDE_3_HAIKU → CLAUDE_3_5_SONNET"
     )
-    assert changed.get_one(EmergencyReview, event.id).state == "open"
+    review = changed.get_one(EventReview, event.id)
+    assert (review.state, review.asked) == ("unreviewed", "emergency")
 
 
 def test_at_once_needs_a_reason_and_keeps_what_was_ticked(client_as: ClientAs, changed: Session) -> None:

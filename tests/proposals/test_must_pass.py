@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor, Role
 from controlplane.db import now, transaction
 from controlplane.errors import Refused
+from controlplane.prompts.render_pool import RenderPool
 from controlplane.proposals import schedule
 from controlplane.proposals.models import Proposal
+from controlplane.releases import services
 from controlplane.releases.saved import saved_entries
 from controlplane.samples.services import create_sample
 from tests.page import PageClient
@@ -68,6 +70,23 @@ def test_a_proposal_is_refused_with_the_reason_and_its_page_shows_it_beforehand(
     assert refused.status == 422
     assert TOLD in refused.body
     assert release_number(first_data) == 1
+
+
+def test_while_all_workers_are_busy_nothing_goes_live_and_nothing_typed_is_lost(
+    client_as: ClientAs, first_data: Session, failing: Proposal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first_data.commit()
+    monkeypatch.setattr(services, "shared", lambda: RenderPool(workers=0, queue=0))
+    publisher = client_as("publisher")
+    one = f"/production/proposals/{failing.number}"
+    busy = publisher.post(f"{one}/publish", publisher.get(one).form(f"{one}/publish"))
+    assert (busy.status, release_number(first_data)) == (429, 1)
+    assert "Many templates are being rendered just now." in busy.body
+    page = publisher.get("/production/unpublished")
+    sent = page.form("/production/unpublished")
+    busy = publisher.post("/production/unpublished", {**sent, "reason": "Typed with care, see the report"})
+    assert (busy.status, release_number(first_data)) == (429, 1)
+    assert "Typed with care" in busy.text
 
 
 def test_nobody_s_agreement_helps_it(

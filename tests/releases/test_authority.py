@@ -7,7 +7,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
-from controlplane.audit import reviews
 from controlplane.audit.models import AuditEvent
 from controlplane.errors import Forbidden, Refused
 from controlplane.registry.models import Environment
@@ -15,6 +14,7 @@ from controlplane.releases import services
 from controlplane.releases.authority import EMERGENCY, Authority
 from controlplane.releases.history import get_release, latest_release
 from controlplane.releases.saved import live_entries
+from controlplane.reviews.listing import emergency_count
 from controlplane.rollouts import services as rollouts
 from tests.rollouts.walk import Walk, second_version
 
@@ -131,7 +131,7 @@ def test_on_call_takes_a_release_back_at_once_and_it_is_looked_at_afterwards(
     )
     assert back.emergency
     assert back.snapshot_sha256 == get_release(first_data, "production", 1).snapshot_sha256
-    assert reviews.open_count(first_data) == 1
+    assert emergency_count(first_data) == 1
     with pytest.raises(Forbidden):
         services.roll_back(
             first_data, "production", to=2, reason=WHY, actor=actor_as("editor"), authority=EMERGENCY
@@ -175,7 +175,7 @@ def test_where_no_rule_is_gone_around_nothing_is_an_emergency(first_data: Sessio
         first_data, "staging", to=first.number, reason="", actor=actor_as("on-call"), authority=EMERGENCY
     )
     assert not back.emergency
-    assert reviews.open_count(first_data) == 0
+    assert emergency_count(first_data) == 0
 
 
 def test_what_runs_may_be_moved_and_aborted_but_nothing_new_begins_unseen(
@@ -202,4 +202,4 @@ def test_aborting_in_a_protected_environment_is_looked_at_afterwards_whoever_doe
     walk = Walk(first_data, publisher, second_version(first_data, actor_as("admin")))
     rollout = walk.start(share=10_000)
     assert rollouts.abort(first_data, rollout, reason=WHY, actor=publisher).emergency
-    assert reviews.open_count(first_data) == 1
+    assert emergency_count(first_data) == 1

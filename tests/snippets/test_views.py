@@ -105,6 +105,8 @@ def test_the_templates_pages_tell_of_the_snippets_in_them(client_as: ClientAs) -
     client = client_as("editor")
     page = client.get(f"/production/templates/{COACHING}")
     assert "shared/tone version 1" in page.body
+    for each in (page, client.get("/production/templates")):
+        assert "finished prompt" not in each.body
 
     edit = f"/production/templates/{COACHING}/edit"
     form = client.get(edit).form(edit)
@@ -143,6 +145,9 @@ def test_versions_are_compared_and_an_unused_snippet_is_archived(client_as: Clie
     client.post(f"{TONE}/versions", {**form, "body": "Be warm.\n", "reason": "Warmer"})
     assert "1 line added, 2 lines removed" in client.get(f"{TONE}/compare").body
     assert "“Warmer”" in client.get(f"{TONE}/versions/2").body
+    changes = client.get("/changes?object_kind=snippet&object_key=tone")
+    told = next(words for words in changes.texts("a") if words.startswith("saved version 2 of snippet"))
+    assert "Be warm." in client.get(changes.link(told)).body
     assert client.get(f"{TONE}/versions/9").status == 404
 
     assert "This snippet is in use" in client.get(f"{TONE}/archive").body

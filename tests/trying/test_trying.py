@@ -22,10 +22,12 @@ from controlplane.runtime.providers import (
     ProviderResponse,
     StreamPart,
 )
+from controlplane.snippets.services import create_snippet
 from controlplane.trying import services
 from controlplane.trying.calling import ANSWERED, Result, Settings, call, providers_of
 from controlplane.trying.models import Try
 from tests.page import PageClient
+from tests.releases.changing import EDITOR
 
 ClientAs = Callable[[Role | str], PageClient]
 ActorAs = Callable[[Role | str], Actor]
@@ -233,6 +235,16 @@ def test_what_is_being_typed_can_be_tried_and_what_does_not_render_is_not_sent(
     assert moved.status == 422
     assert "whom this calls has changed" in moved.body
     assert first_data.scalar(select(func.count()).select_from(Try)) == 0
+
+
+def test_a_snippet_is_put_into_what_is_typed(client_as: ClientAs, first_data: Session) -> None:
+    editor = client_as("editor")
+    create_snippet(first_data, code="tone", body="Be kind.", reason="A tone for all", actor=EDITOR)
+    typed = {**TYPED, "body": '{% include "shared/tone" %} About {{ topic }}.'}
+    page = editor.post(PAGE, typed)
+    assert "Be kind. About growth." in page.body
+    changed = editor.post("/production/templates/coaching_response/rendered", typed)
+    assert "+ Be kind. About core_values." in " ".join(changed.texts("tr", class_="ins"))
 
 
 def test_whoever_tried_too_often_is_told_when_to_go_on(

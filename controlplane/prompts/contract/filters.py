@@ -58,11 +58,16 @@ def pairs_of(value: Value) -> Value:
     shape = value.get(Kind.OBJECT)
     inner = join_all(shape.fields.values()).present if shape and shape.fields else ANY
     pair = listed(join_all([TEXT, inner]), members=(TEXT, inner))
-    return listed(pair, is_filled=bool(shape and shape.fields))
+    fields = (shape.fields or {}).values() if shape else ()
+    return listed(pair, is_filled=any(Kind.MISSING not in value.kinds for value in fields))
 
 
 def _same(value: Value) -> Value:
     return listed(member_of(value), is_filled=is_filled(value))
+
+
+def _some(value: Value) -> Value:
+    return listed(member_of(value))  # perhaps of none of them
 
 
 def _reversed(value: Value) -> Value:
@@ -100,11 +105,11 @@ RULES: Final[Mapping[str, Rule]] = {
     "map": Rule(ITERABLE, _same, "a list", spells=True),
     "max": Rule(ITERABLE, member_of, "a list", spells=True, attribute=1),
     "min": Rule(ITERABLE, member_of, "a list", spells=True, attribute=1),
-    "reject": Rule(ITERABLE, _same, "a list", spells=True),
-    "rejectattr": Rule(ITERABLE, _same, "a list", spells=True, attribute=0),
+    "reject": Rule(ITERABLE, _some, "a list", spells=True),
+    "rejectattr": Rule(ITERABLE, _some, "a list", spells=True, attribute=0),
     "reverse": Rule(ITERABLE, _reversed, "a list or a text"),
-    "select": Rule(ITERABLE, _same, "a list", spells=True),
-    "selectattr": Rule(ITERABLE, _same, "a list", spells=True, attribute=0),
+    "select": Rule(ITERABLE, _some, "a list", spells=True),
+    "selectattr": Rule(ITERABLE, _some, "a list", spells=True, attribute=0),
     "sort": Rule(ITERABLE, _same, "a list", spells=True, attribute=2),
     "sum": _rule(ITERABLE, NUMBER, "a list of numbers", spells=True, attribute=0),
     "unique": Rule(ITERABLE, _same, "a list", spells=True, attribute=1),
@@ -117,6 +122,6 @@ TRANSPARENT: Final = frozenset(
 METHODS: Final[Mapping[Kind, Mapping[str, Value]]] = {
     Kind.TEXT: {
         "endswith": BOOLEAN, "startswith": BOOLEAN, "lower": TEXT, "strip": TEXT, "title": TEXT, "upper": TEXT,
-        "split": listed(TEXT, is_filled=True),
+        "split": listed(TEXT),
     },
 }  # fmt: skip

@@ -223,7 +223,8 @@ class Reader:
             for part in (node.arg.start, node.arg.stop, node.arg.step):
                 if part is not None:
                     self.read(part, scope)
-            return owner.only((Kind.TEXT, Kind.LIST)) if owner.kinds <= {Kind.TEXT, Kind.LIST} else ANY
+            # A part of a list may be empty, and has members of no fixed number.
+            return TEXT if owner.kinds == {Kind.TEXT} else ANY
         index = self.read(node.arg, scope)
         key = node.arg.value if isinstance(node.arg, nodes.Const) else None
         return self._of_each(owner, lambda shape: self._item(shape, node, key, index))
