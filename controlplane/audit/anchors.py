@@ -19,7 +19,7 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from controlplane.audit.chain import Place, archived_runs
+from controlplane.audit.chain import Place, archived_runs, head_of
 from controlplane.audit.models import AuditAnchor, AuditEvent, AuditHead
 from controlplane.db import now, transaction
 from controlplane.runtime import canonical
@@ -142,7 +142,9 @@ def _compare(
         anchors.append(anchor)
         if name in known and not _is_that(anchor, known[name]):
             findings.append(f"the anchor {name} in the store is not the one that was left there")
-    findings.extend(_beyond(anchors, end))
+    # Read after the anchors: what was written and anchored since the walk is beyond its end, and in order.
+    head = head_of(session)
+    findings.extend(_beyond(anchors, head if head and head.sequence > end.sequence else end))
     sealed = _hashes(session, {anchor.sequence for anchor in anchors})
     findings.extend(
         f"event {anchor.sequence:,} is not the one that was anchored {anchor.words}"

@@ -8,10 +8,10 @@ archive's runs say with which hashes the chain goes in and comes out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from controlplane.audit.models import AuditArchive
+from controlplane.audit.models import AuditArchive, AuditHead
 
 # As in the function `audit_event_hash`: columns that came later than the chain count only where they are set.
 LATER = (
@@ -113,6 +113,12 @@ def walk(session: Session, *, since: Place = BEGINNING, at_once: int = _AT_ONCE)
                 breaks.append(Break(row.sequence, reason))
         place, events = Place(rows[-1].sequence, rows[-1].hash), events + rows[-1].total
     return Walked(over(place, runs), events, tuple(breaks[:MOST_NAMED]))
+
+
+def head_of(session: Session) -> Place | None:
+    """What the next event would follow from, at this moment; None where somebody took it away."""
+    row = session.execute(select(AuditHead.sequence, AuditHead.hash)).one_or_none()
+    return None if row is None else Place(row.sequence, row.hash)
 
 
 def archived_runs(session: Session) -> dict[int, Run]:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from controlplane.audit import anchors, archive, guards
-from controlplane.audit.chain import BEGINNING, MOST_NAMED, Break, Place, walk
-from controlplane.audit.models import AuditHead
+from controlplane.audit.chain import BEGINNING, MOST_NAMED, Break, Place, head_of, walk
 from controlplane.runtime.signing import Verifier
 from controlplane.runtime.stores import EvidenceStore
 
@@ -55,8 +54,9 @@ class Report:
 
 def verify(session: Session, *, since: Place = BEGINNING) -> Report:
     """Recompute the chain after `since`, and look at its end and at what guards it: all that the database alone can say."""
+    before = head_of(session)
     walked = walk(session, since=since)
-    findings = [*_end(session, walked.end), *guards.findings(session)]
+    findings = [*_end(session, walked.end, before), *guards.findings(session)]
     return Report(walked.events, walked.end, walked.breaks, tuple(findings))
 
 
@@ -74,14 +74,15 @@ def verify_all(session: Session, store: EvidenceStore, *, verifier: Verifier) ->
     )
 
 
-def _end(session: Session, end: Place) -> list[str]:
-    head = session.get(AuditHead, True)
-    if head is None:
+def _end(session: Session, end: Place, before: Place | None) -> list[str]:
+    """Hold the end against the head: as it was before the walk, which came as far at least, and as it is now, which is as far."""
+    after = head_of(session)
+    if before is None or after is None:
         return ["the head of the chain is gone"]
-    if head.sequence > end.sequence:
+    if end.sequence < before.sequence:
         return [
-            f"the record ends with event {end.sequence:,}, but event {head.sequence:,} was written: its end was cut off"
+            f"the record ends with event {end.sequence:,}, but event {before.sequence:,} was written: its end was cut off"
         ]
-    if (head.sequence, head.hash) != (end.sequence, end.hash):
+    if end.sequence > after.sequence or (end.sequence == after.sequence and end.hash != after.hash):
         return [f"event {end.sequence:,} is not the one that was written last"]
     return []

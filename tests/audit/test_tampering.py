@@ -16,6 +16,8 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
 from controlplane.audit import anchors, archive, checks, services
+from controlplane.audit import verify as verifying
+from controlplane.audit.chain import Walked, walk
 from controlplane.audit.models import AuditAnchor, AuditArchive
 from controlplane.audit.verify import Report, verify, verify_all
 from controlplane.runtime.signing import Signer, Verifier
@@ -362,3 +364,21 @@ def own_hash(session: Session, sequence: int) -> Any:
 def report_hash(session: Session, following: int) -> Any:
     query = text("SELECT previous_hash FROM audit_events WHERE sequence = :n")
     return session.execute(query, {"n": following}).scalar_one()
+
+
+def test_what_is_written_and_anchored_during_a_check_is_no_finding(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check of millions of events takes a while, and the site goes on."""
+
+    def and_then_somebody_publishes(session: Session, **more: Any) -> Walked:
+        walked = walk(session, **more)
+        kept.place.tell(1, environment="production", release=8)
+        anchors.anchor_releases(kept.place.application, kept.store, "production", SIGNER)
+        return walked
+
+    monkeypatch.setattr(verifying, "walk", and_then_somebody_publishes)
+    with Session(kept.place.application) as session:
+        report = kept.look(session)
+    assert report.intact, report.sentence
+    assert "3 anchors" in report.sentence
