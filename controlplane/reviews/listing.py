@@ -240,6 +240,12 @@ def counts(session: Session, *, actor: Actor, now: dt.datetime) -> dict[str, int
     return {**found, "overdue": count_of(session, conditions_of(overdue, actor=actor, now=now))}
 
 
+def unsettled_count(session: Session, *, before: dt.datetime) -> int:
+    """How many changes from before a moment wait for somebody to look at them, or to settle a dispute."""
+    unsettled = or_(waiting(), EventReview.state == State.DISPUTED.value)
+    return count_of(session, [unsettled, EventReview.at < before])
+
+
 def waiting_count(session: Session) -> int:
     """How many changes wait for anybody to look at them."""
     return count_of(session, [waiting()])

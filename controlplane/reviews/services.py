@@ -18,6 +18,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
 from controlplane.audit.keys_in_text import without_keys
 from controlplane.audit.models import AuditEvent
+from controlplane.audit.plain import one_line
 from controlplane.audit.services import record
 from controlplane.db import Json, now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
@@ -181,7 +182,7 @@ def sign_off(
     """
     if not actor.is_reviewer:
         raise Forbidden(NEEDS)
-    statement = " ".join(statement.split())
+    statement = one_line(" ".join(statement.split()))
     if not SHORTEST_STATEMENT <= len(statement) <= LONGEST_COMMENT:
         raise Refused(
             {
@@ -330,7 +331,10 @@ def _held(session: Session, event_id: str) -> tuple[EventReview, AuditEvent]:
     if review is None:
         raise NotFound("review of the change", storable)
     where = (AuditEvent.id == review.event_id, AuditEvent.at == review.at)
-    return review, session.scalars(select(AuditEvent).where(*where)).one()
+    event = session.scalars(select(AuditEvent).where(*where)).one_or_none()
+    if event is None:  # its month is archived
+        raise NotFound("change", storable)
+    return review, event
 
 
 def _check_reviewer(review: EventReview, actor: Actor) -> None:
@@ -341,7 +345,7 @@ def _check_reviewer(review: EventReview, actor: Actor) -> None:
 
 
 def _checked(comment: str) -> str:
-    comment = " ".join(comment.split())
+    comment = one_line(" ".join(comment.split()))
     if len(comment) > LONGEST_COMMENT:
         raise Refused({"comment": f"This has {len(comment)} characters; {LONGEST_COMMENT:,} is the most."})
     return without_keys(comment)

@@ -120,7 +120,7 @@ def sign_off_submit() -> ResponseReturnValue:
         )
     except Refused as refusal:
         return _sign_off_page(wanted, form.refused(refusal)), 422
-    except (Conflict, ValueError) as problem:
+    except (Conflict, ValueError, OverflowError) as problem:
         words = str(problem) if isinstance(problem, Conflict) else "This page was made too long ago."
         return _sign_off_page(wanted, form, conflict=words), 409
     flash(f"{'1 change is' if signed.count == 1 else f'{signed.count:,} changes are'} signed off.")
