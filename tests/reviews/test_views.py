@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from controlplane.accounts import services as accounts
@@ -118,6 +119,10 @@ def test_what_was_asked_is_answered_by_whoever_did_it(client_as: ClientAs, first
     assert "Why?" in queue.body
     page = client.get(f"/changes/{event.id}")
     assert "You had a part in this" in page.body
+    first_data.execute(text("UPDATE people SET may_review = true WHERE id = :id"), {"id": editor.id})
+    forged = client_as("editor").post(address, {"answer": "reviewed"})
+    assert forged.status == 403
+    assert "somebody else than who made the change" in forged.body
     assert client.post(f"{address}/reply", {"reply": " "}).status == 422
     assert client.post(f"{address}/reply", {"reply": "It was agreed by mail"}).status == 303
     assert "It was agreed by mail" in asker.get("/changes/reviews").body
