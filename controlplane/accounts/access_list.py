@@ -1,18 +1,22 @@
 """Who had which role on any date, replayed from the record: what people are now says nothing of what they were then.
 
 People are told apart by their address for signing in, which is what the record names them by and which never changes.
+
+Where months of the record are archived, the event that tells of it holds the list at the end of that month, and the replay
+goes on from there. Within an archived month nothing is known but what it was at the end of the one before.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.finding import Wanted, all_of
 from controlplane.audit.language import Query, Term
-from controlplane.audit.models import AuditEvent
+from controlplane.audit.models import AuditArchive, AuditEvent
 from controlplane.audit.services import record
 from controlplane.db import Json
 
@@ -78,8 +82,45 @@ def access_on(session: Session, day: dt.date) -> Sequence[Access]:
         )
         for event in session.scalars(query.execution_options(yield_per=1_000))
     )
-    found = replay(told).values()
+    found = replay(told, _archived(session, day)).values()
     return sorted(found, key=lambda each: (not each.active, -each.role.rank, each.name.lower(), each.email))
+
+
+def last_known(session: Session, day: dt.date) -> dt.date:
+    """The last day, up to this one, whose list is known to the day: where its month is archived, the end of an earlier one."""
+    months = set(session.scalars(select(AuditArchive.month)))
+    while day.replace(day=1) in months and (day + dt.timedelta(days=1)).day != 1:
+        day = day.replace(day=1) - dt.timedelta(days=1)
+    return day
+
+
+def snapshot(session: Session, day: dt.date) -> Json:
+    """The list of a day as JSON, for the event that tells of the archiving of its month."""
+    return {
+        each.email: {
+            name: value.isoformat() if isinstance(value, dt.datetime) else value
+            for name, value in asdict(each).items()
+            if value is not None and name != "email"
+        }
+        for each in access_on(session, day)
+    }
+
+
+def _archived(session: Session, day: dt.date) -> dict[str, Access]:
+    """What the newest archived month that ended by this day left behind."""
+    ended = (day + dt.timedelta(days=1)).strftime("%Y-%m")  # of the month of the day after, nothing is over
+    query = select(AuditEvent.after["people"]).where(
+        AuditEvent.object_kind == "record",
+        AuditEvent.action == "record.archived",
+        AuditEvent.object_key < ended,
+    )
+    newest = query.order_by(AuditEvent.object_key.desc(), AuditEvent.sequence.desc()).limit(1)
+    return {email: _kept(email, each) for email, each in (session.scalar(newest) or {}).items()}
+
+
+def _kept(email: str, kept: Json) -> Access:
+    moments = {name: dt.datetime.fromisoformat(kept[name]) for name in kept if name.endswith("_at")}
+    return Access(**{**kept, **moments, "role": Role(kept["role"]), "email": email})
 
 
 def record_export(session: Session, day: dt.date, *, actor: Actor) -> None:
@@ -95,12 +136,12 @@ def record_export(session: Session, day: dt.date, *, actor: Actor) -> None:
     )
 
 
-def replay(told: Iterable[Told]) -> dict[str, Access]:
+def replay(told: Iterable[Told], before: Mapping[str, Access] | None = None) -> dict[str, Access]:
     """What these events, in the order of the record, make of everybody, by address. Pure."""
-    found: dict[str, Access] = {}
+    found = dict(before or {})
     for each in told:
-        before = found.get(each.email)
-        after = _added(each) if each.action == ADDED else _changed(before, each) if before else None
+        so_far = found.get(each.email)
+        after = _added(each) if each.action == ADDED else _changed(so_far, each) if so_far else None
         if after is not None:
             found[each.email] = after
     return found

@@ -4,7 +4,7 @@ import datetime as dt
 
 from flask import Blueprint, Response, render_template, request, url_for
 
-from controlplane.accounts.access_list import access_on, record_export
+from controlplane.accounts.access_list import access_on, last_known, record_export
 from controlplane.accounts.actor import Role
 from controlplane.db import now
 from controlplane.reviews.tables import csv_answer, lines
@@ -66,4 +66,7 @@ def _asked() -> tuple[dt.date, str | None]:
         return today, f"“{typed[:40]}” is not a date such as 2026-11-01. This is the list of today."
     if day > today:
         return today, "Nobody knows the roles of a day to come. This is the list of today."
+    known = last_known(db_session(), day)
+    if known != day:
+        return known, f"The month of {typed[:40]} is archived: this is the list at the end of {known:%B %Y}."
     return day, None

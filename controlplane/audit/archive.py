@@ -5,6 +5,9 @@
 
 The chain goes on over the gap by the runs, which stand in the database and, signed, in the store. Dropping is the owner's: the
 application's role cannot. A month may have a second part, when an event of it turned up late.
+
+A month in which somebody still has to look at something stays; and who could do what at its end goes into the event that
+tells of the move, so that the access list goes on without the months before it.
 """
 
 import datetime as dt
@@ -19,12 +22,15 @@ from typing import Any
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.orm import Session
 
+from controlplane.accounts.access_list import snapshot
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.chain import LATER, Run, runs_of, walk
+from controlplane.audit.identifiers import moment_of
 from controlplane.audit.models import AuditArchive
 from controlplane.audit.services import record
 from controlplane.db import now, transaction
 from controlplane.errors import Refused
+from controlplane.reviews.listing import unsettled_count
 from controlplane.runtime import canonical
 from controlplane.runtime.errors import StoreError
 from controlplane.runtime.signing import SignatureRefused, Signer, Verifier
@@ -137,6 +143,8 @@ def archive(
         wanted = months(session, before=before)
         if wanted and walk(session).breaks:
             raise NotArchivedError("The record is not whole; see `audit verify`. Nothing was archived.")
+        if hindered := hindrance(session, before=before):
+            raise NotArchivedError(f"{hindered} Nothing was archived.")
     for month in wanted:
         if month.events:
             _archive(engine, store, month, signer=signer, actor=actor)
@@ -145,6 +153,24 @@ def archive(
                 _drop(session, month)
         told(month.words)
     return wanted
+
+
+def hindrance(session: Session, *, before: dt.date) -> str | None:
+    """What keeps the months before a day from being archived: looks at changes that nobody has finished."""
+    waiting = unsettled_count(session, before=dt.datetime.combine(before, dt.time.min, tzinfo=dt.UTC))
+    if not waiting:
+        return None
+    changes = "1 change waits" if waiting == 1 else f"{waiting:,} changes wait"
+    return f"{changes} in these months for a review, or for the end of a dispute."
+
+
+def where_it_lies(session: Session, identifier: str) -> Sequence[AuditArchive]:
+    """The files in which a change of this id would be; none where its month is here, or it is no id."""
+    moment = moment_of(identifier)
+    if moment is None:
+        return []
+    query = select(AuditArchive).where(AuditArchive.month == moment.date().replace(day=1))
+    return session.scalars(query.order_by(AuditArchive.part)).all()
 
 
 def archived_months(session: Session) -> Sequence[AuditArchive]:
@@ -197,6 +223,7 @@ def _archive(
         session.execute(text(f"LOCK TABLE {month.table} IN ACCESS EXCLUSIVE MODE"))
         if _file(session, month).sha256 != file.sha256:
             raise NotArchivedError(f"{month.first:%Y-%m} changed meanwhile. Nothing was dropped.")
+        people = snapshot(session, _last_day(month.first))
         session.add(row)
         _drop(session, month)
         record(
@@ -206,8 +233,12 @@ def _archive(
             object_kind="record",
             object_key=f"{month.first:%Y-%m}",
             sentence=f"archived {month.first:%B %Y} of this record: {month.words.partition(': ')[2]} now in {row.name}",
-            after={"name": row.name, "events": file.events, "sha256": file.sha256},
+            after={"name": row.name, "events": file.events, "sha256": file.sha256, "people": people},
         )
+
+
+def _last_day(first: dt.date) -> dt.date:
+    return (first + dt.timedelta(days=32)).replace(day=1) - dt.timedelta(days=1)
 
 
 def _file(session: Session, month: Month) -> File:

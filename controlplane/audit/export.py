@@ -17,7 +17,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.audit import finding
 from controlplane.audit.finding import Figures, Wanted
 from controlplane.audit.models import AuditEvent
-from controlplane.audit.pages import visible
+from controlplane.audit.plain import visible
 from controlplane.audit.services import record
 
 Format = Literal["csv", "json", "ndjson"]

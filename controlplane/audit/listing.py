@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from controlplane.audit.finding import Figures
 from controlplane.audit.language import Problem, Query, Reading, Span, Term
 from controlplane.audit.models import AuditEvent, SavedView
-from controlplane.audit.pages import Line, line_of, visible
+from controlplane.audit.pages import Line, line_of
+from controlplane.audit.plain import visible
 
 # What a facet shows before "more", and after it.
 SHOWN = 12

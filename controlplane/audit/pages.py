@@ -2,21 +2,18 @@
 
 import datetime as dt
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from controlplane.audit.kinds import kind_of
 from controlplane.audit.models import AuditEvent
-from controlplane.audit.plain import shown
+from controlplane.audit.plain import shown, visible
 from controlplane.db import Json
 
 # Events whose before and after are whole documents keep them under paths as deep as this.
 _DEEPEST = 6
-# Signs that would end a line, or turn the reading of one round: shown by their number, wherever they come from.
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -65,11 +62,6 @@ class FieldChange:
     after: str | None
 
 
-def visible(text: str) -> str:
-    """Return the text with every sign that nobody sees, and that changes how the rest reads, as its number."""
-    return _UNSEEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
 def line_of(event: AuditEvent) -> Line:
     """One event as the list shows it."""
     return Line(
@@ -108,13 +100,16 @@ def initials(name: str) -> str:
     return "".join(letters[:2]).upper() or "?"
 
 
-def field_changes(before: Json | None, after: Json | None) -> list[FieldChange]:
+def field_changes(
+    before: Json | None, after: Json | None, *, leave_out: Set[str] = frozenset()
+) -> list[FieldChange]:
     """Every field that differs between the two, by its path; a template's digest and size follow from its version."""
     old, new = _flat(before or {}), _flat(after or {})
     return [
         FieldChange("", path, _spell(old.get(path)), _spell(new.get(path)))
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
+        and path not in leave_out
         and not (path.startswith("prompt/") and path.endswith((".sha256", ".size")))
     ]
 

@@ -5,7 +5,8 @@ _BREAKS = (
     *range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF
 )  # fmt: skip
 _SPACES = dict.fromkeys(_BREAKS, " ")
-_ESCAPED = {code: f"\\u{code:04x}" for code in _BREAKS if chr(code) not in "\n\t"}
+_ESCAPED = {code: f"\\u{code:04x}" for code in _BREAKS}
+_LINES_ESCAPED = {code: spelt for code, spelt in _ESCAPED.items() if chr(code) not in "\n\t"}
 
 
 def one_line(text: str) -> str:
@@ -13,6 +14,11 @@ def one_line(text: str) -> str:
     return text.translate(_SPACES).strip()
 
 
+def visible(text: str) -> str:
+    """The text with every such character spelt out: for what stands in a line, wherever it comes from."""
+    return text.translate(_ESCAPED)
+
+
 def shown(text: str) -> str:
     """The text with every such character spelt out, line breaks and tabs apart: for what was recorded as it came."""
-    return text.translate(_ESCAPED)
+    return text.translate(_LINES_ESCAPED)

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
-from controlplane.audit import finding, language, listing, pages, queries, saved_views
+from controlplane.audit import archive, finding, language, listing, pages, queries, saved_views
 from controlplane.audit.export import FORMATS
 from controlplane.audit.finding import Wanted
 from controlplane.audit.inputs import asked_of
@@ -18,6 +18,7 @@ from controlplane.audit.object_links import object_url, release_url
 from controlplane.audit.proof import last_anchors, proof
 from controlplane.audit.tickets import link_to_ticket
 from controlplane.db import now
+from controlplane.errors import NotFound
 from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
 from controlplane.reviews.listing import emergency_count, reviews_of
@@ -90,7 +91,13 @@ def list_page(saving: Parsed[Any] | None = None) -> str:
 @requires(Role.VIEWER)
 def show(id: str) -> ResponseReturnValue:  # noqa: A002 - the word in the address
     """One change, with all that is known of it."""
-    return change_page(id, fill({}))
+    try:
+        return change_page(id, fill({}))
+    except NotFound:
+        files = archive.where_it_lies(db_session(), id)
+        if not files:
+            raise
+        return render_template("audit/archived.html", id=id.upper(), files=files), 404
 
 
 @blueprint.get("/changes/record")
@@ -112,12 +119,14 @@ def change_page(
     session = db_session()
     event = queries.get_event(session, id)
     previous, following = queries.neighbours(session, event)
+    text = _text_change(event)
     return render_template(
         "audit/show.html",
         event=event,
         line=pages.line_of(event),
-        fields=pages.field_changes(event.before, event.after),
-        text=_text_change(event),
+        fields=pages.field_changes(event.before, event.after, leave_out={"sha256"} if text else set()),
+        text=text,
+        about=_reviewed(event),
         before=pages.as_json(event.before),
         after=pages.as_json(event.after),
         object_link=_object_url(event, _environment_code()),
@@ -142,6 +151,12 @@ def _text_change(event: AuditEvent) -> Sequence[textdiff.Row] | None:
         return None
     old, new = (text_of(db_session(), event.object_key, each) for each in (number - 1, number))
     return textdiff.lines(old, new)
+
+
+def _reviewed(event: AuditEvent) -> str | None:
+    """The id of the change that an event is a look at; None for everything else."""
+    about = (event.after or {}).get("change") if event.action.startswith("review.") else None
+    return about if isinstance(about, str) else None
 
 
 _TEXTS: Final[Mapping[str, Callable[[Session, str, int], str]]] = {

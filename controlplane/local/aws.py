@@ -1,9 +1,10 @@
 """DynamoDB and S3 over HTTP on this machine: the moto server, with one request at a time.
 
-    python -m controlplane.local.aws --port 4566
+    python -m controlplane.local.aws --port 4566 --keep evidence
 
 Moto takes no locks of its own: with requests side by side, conditional writes have several winners and transactions
-tear. One lock around each whole request makes it sober. It keeps nothing over a restart; the worker publishes again.
+tear. One lock around each whole request makes it sober. Over a restart it keeps
+the record's evidence alone, where it is told to (`kept`); the worker publishes again.
 """
 
 import argparse
@@ -13,8 +14,10 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from controlplane.local.kept import Keeping
 from controlplane.local.ports import HOST
 
 if TYPE_CHECKING:
@@ -55,8 +58,11 @@ def _read_body(environ: "WSGIEnvironment") -> None:
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read())
 
 
-def make_server(port: int) -> "BaseWSGIServer":
-    """The server, bound and loaded: whoever gets an answer gets all later ones quickly."""
+def make_server(port: int, *, keep: Path | None = None) -> "BaseWSGIServer":
+    """The server, bound and loaded: whoever gets an answer gets all later ones quickly.
+
+    `keep` is the directory of what stays over a restart.
+    """
     # The emulator is for programs on this machine: a web page open in somebody's browser has no business with it.
     os.environ.setdefault("MOTO_DISABLE_GLOBAL_CORS", "true")
     os.environ["MOTO_PORT"] = str(port)
@@ -76,9 +82,12 @@ def make_server(port: int) -> "BaseWSGIServer":
             pass
 
     dispatcher = DomainDispatcherApplication(create_backend_app)
-    server = make_werkzeug_server(HOST, port, OneAtATime(dispatcher), threaded=True, request_handler=Quiet)
+    whole = dispatcher if keep is None else Keeping(dispatcher, keep)
+    server = make_werkzeug_server(HOST, port, OneAtATime(whole), threaded=True, request_handler=Quiet)
     for service in ("s3", "dynamodb"):
         dispatcher.get_application(_request_to(service))
+    if isinstance(whole, Keeping):
+        whole.bring_back()
     return server
 
 
@@ -115,8 +124,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m controlplane.local.aws", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--keep", type=Path, help="Where the record's evidence stays over a restart.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    make_server(parser.parse_args(argv).port).serve_forever()
+    given = parser.parse_args(argv)
+    make_server(given.port, keep=given.keep).serve_forever()
 
 
 if __name__ == "__main__":

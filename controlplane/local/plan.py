@@ -105,7 +105,9 @@ def _aws(settings: Settings) -> tuple[Child | None, dict[str, str | None]]:
         return None, {"AWS_ENDPOINT_URL": settings.aws_endpoint_url, "AWS_REGION": settings.aws_region}
     port = any_free()
     emulator = Child(
-        "aws", module("controlplane.local.aws", "--port", str(port)), f"http://{HOST}:{port}{HEALTH_PATH}"
+        "aws",
+        module("controlplane.local.aws", "--port", str(port), "--keep", str(settings.home / "evidence")),
+        f"http://{HOST}:{port}{HEALTH_PATH}",
     )
     return emulator, {
         "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",

@@ -133,7 +133,7 @@ def queue(
     session: Session, wanted: Wanted, *, actor: Actor, now: dt.datetime, after: str | None = None
 ) -> Queue:
     """The page of what `wanted` lets through for this person, after a row of it."""
-    matching = select(AuditEvent, EventReview).join(EventReview, _same())
+    matching = select(AuditEvent, EventReview).join(EventReview, of_its_event())
     conditions = conditions_of(wanted, actor=actor, now=now)
     page = matching.where(*conditions)
     last = session.get(EventReview, after) if after else None
@@ -219,8 +219,8 @@ def _beyond(wanted: Wanted, last: EventReview) -> ColumnElement[bool]:
     )
 
 
-def _same() -> ColumnElement[bool]:
-    # Both, since the record is kept by month: the moment says where an id lies.
+def of_its_event() -> ColumnElement[bool]:
+    """What joins a review to its event: both, since the record is kept by month, and the moment says where an id lies."""
     return and_(AuditEvent.id == EventReview.event_id, AuditEvent.at == EventReview.at)
 
 
@@ -240,6 +240,12 @@ def counts(session: Session, *, actor: Actor, now: dt.datetime) -> dict[str, int
     return {**found, "overdue": count_of(session, conditions_of(overdue, actor=actor, now=now))}
 
 
+def unsettled_count(session: Session, *, before: dt.datetime) -> int:
+    """How many changes from before a moment wait for somebody to look at them, or to settle a dispute."""
+    unsettled = or_(waiting(), EventReview.state == State.DISPUTED.value)
+    return count_of(session, [unsettled, EventReview.at < before])
+
+
 def waiting_count(session: Session) -> int:
     """How many changes wait for anybody to look at them."""
     return count_of(session, [waiting()])
@@ -254,7 +260,7 @@ def needing(
     session: Session, environment: str, *, actor: Actor, now: dt.datetime, limit: int
 ) -> Sequence[Row]:
     """What waits for this person in an environment: what was asked of them, then what they have to look at first."""
-    query = select(AuditEvent, EventReview).join(EventReview, _same())
+    query = select(AuditEvent, EventReview).join(EventReview, of_its_event())
     here = EventReview.environment == environment
     asked = query.where(
         here, *conditions_of(Wanted(show="asked"), actor=actor, now=now), EventReview.answered_at.is_(None)
@@ -300,6 +306,6 @@ def threads(session: Session, event_ids: Sequence[str]) -> dict[str, list[Review
 
 def lines_of(session: Session, event_ids: Sequence[str]) -> list[Row]:
     """Several changes with the looks at them, in the order of their ids."""
-    query = select(AuditEvent, EventReview).join(EventReview, _same())
+    query = select(AuditEvent, EventReview).join(EventReview, of_its_event())
     query = query.where(EventReview.event_id.in_(event_ids)).order_by(EventReview.event_id)
     return [Row(event, review) for event, review in session.execute(query)]

@@ -3,9 +3,11 @@
 Called by `audit.services.record` and by nothing else, so that no change can be made without it.
 """
 
+import datetime as dt
 import uuid
+from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.models import Person
@@ -30,12 +32,12 @@ def open_review(
     """Write down the risk of a change, and whether and by when somebody has to look at it; None for what is never looked at."""
     if risk.is_exempt(event.action) or event.via == _NOBODYS:
         return None
-    rules = rules_of(session)
-    environment = session.get(Environment, event.environment) if event.environment else None
+    known = _known(session, event)
+    rules = known.rules
     found = risk.assess(
-        _facts(session, event, environment, before, after), rules.hours, newcomer_days=rules.newcomer_days
+        _facts(session, event, known, before, after), rules.hours, newcomer_days=rules.newcomer_days
     )
-    rule = rules.rule(event.environment, protected=environment is not None and environment.protected)
+    rule = rules.rule(event.environment, protected=known.protected)
     why = asked(rule, found.level, event.id, emergency=event.emergency)
     review = EventReview(
         event_id=event.id,
@@ -59,41 +61,61 @@ def rules_of(session: Session) -> Rules:
     return Rules.from_json(row.content) if row else DEFAULTS
 
 
+class _Known(NamedTuple):
+    """What the tables say at that moment."""
+
+    rules: Rules
+    protected: bool
+    role_since: dt.datetime | None
+
+
+# All of it in one statement, put together once: every change waits for this.
+_ASKED = select(
+    select(ReviewRules.content).where(ReviewRules.id == 1).scalar_subquery(),
+    select(Environment.protected).where(Environment.code == bindparam("environment")).scalar_subquery(),
+    select(Person.role_since).where(Person.id == bindparam("person")).scalar_subquery(),
+)
+
+
+def _known(session: Session, event: AuditEvent) -> _Known:
+    given = {"environment": event.environment, "person": _person_id(event)}
+    rules, protected, role_since = session.execute(_ASKED, given).one()
+    return _Known(Rules.from_json(rules) if rules else DEFAULTS, bool(protected), role_since)
+
+
 def _facts(
     session: Session,
     event: AuditEvent,
-    environment: Environment | None,
+    known: _Known,
     before: Json | None,
     after: Json | None,
 ) -> Facts:
     effect = risk.effect_of(before, after)
-    person = _person(session, event)
     approvals, own = _approvals(session, event)
     return Facts(
         action=event.action,
         at=event.at,
         environment=event.environment,
-        protected=environment is not None and environment.protected,
+        protected=known.protected,
         share=effect.share if event.effect_share is None else event.effect_share,
         whom=effect.whom,
         entries=effect.entries if event.release else 1,
         actor_kind=event.actor_kind,
         role=event.actor_role,
-        days_in_role=max(0, (event.at - person.role_since).days) if person and person.role_since else None,
+        days_in_role=max(0, (event.at - known.role_since).days) if known.role_since else None,
         emergency=event.emergency,
         unapproved=event.action in _MAKES_LIVE and not approvals,
         self_approved=own > 0,
     )
 
 
-def _person(session: Session, event: AuditEvent) -> Person | None:
+def _person_id(event: AuditEvent) -> uuid.UUID | None:
     if event.actor_kind != "person":
         return None
     try:
-        identity = uuid.UUID(event.actor_id)
+        return uuid.UUID(event.actor_id)
     except ValueError:
         return None
-    return session.get(Person, identity)
 
 
 def _approvals(session: Session, event: AuditEvent) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from controlplane.accounts.actor import Actor
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
 from controlplane.reviews import risk
-from controlplane.reviews.listing import Row
+from controlplane.reviews.listing import Row, of_its_event
 from controlplane.reviews.models import EventReview, ReviewStep, SignOff
 from controlplane.reviews.states import OPEN, Level, State
 
@@ -164,7 +164,7 @@ def rows_of(session: Session, period: Period) -> Iterator[Sequence[object]]:
     """Every change of the period with the look at it, oldest first: one line of the table each."""
     query = (
         select(AuditEvent, EventReview)
-        .outerjoin(EventReview, _same())
+        .outerjoin(EventReview, of_its_event())
         .where(*_in(period))
         .order_by(AuditEvent.sequence)
         .execution_options(yield_per=500)
@@ -236,10 +236,6 @@ def _looks(period: Period) -> list[ColumnElement[bool]]:
     return found
 
 
-def _same() -> ColumnElement[bool]:
-    return and_(AuditEvent.id == EventReview.event_id, AuditEvent.at == EventReview.at)
-
-
 def _kinds(session: Session, here: Sequence[ColumnElement[bool]]) -> list[Kind]:
     count = func.count()
     query = (
@@ -250,7 +246,7 @@ def _kinds(session: Session, here: Sequence[ColumnElement[bool]]) -> list[Kind]:
             count.filter(EventReview.asked.is_not(None)),
             count.filter(EventReview.state == State.REVIEWED.value),
         )
-        .outerjoin(EventReview, _same())
+        .outerjoin(EventReview, of_its_event())
         .where(*here)
         .group_by(AuditEvent.action)
         .order_by(count.desc(), AuditEvent.action)
@@ -276,7 +272,7 @@ def _went_live(session: Session, here: Sequence[ColumnElement[bool]]) -> tuple[l
     live = (*here, AuditEvent.release.is_not(None))
     query = (
         select(AuditEvent, EventReview)
-        .outerjoin(EventReview, _same())
+        .outerjoin(EventReview, of_its_event())
         .where(*live)
         .order_by(AuditEvent.sequence.desc())
         .limit(ROWS_SHOWN)
@@ -327,34 +323,27 @@ def _comments(session: Session, ids: Sequence[str]) -> dict[str, str]:
     return found
 
 
-_EXCEPTIONS: Sequence[tuple[str, str]] = (
-    ("emergency", "Emergencies"),
-    ("unapproved", "Live without an approval"),
-    ("self-approved", "Approved by one of their authors"),
-    ("disputed", "Disputed"),
-    ("overdue", "Overdue"),
-    ("late", "Reviewed late"),
-)
-_MEANINGS = {
-    "emergency": "Done without the agreement that the environment asks for, by somebody who may.",
-    "unapproved": "New content in a protected environment that nobody else agreed to first.",
-    "self-approved": "The environment lets authors agree to their own work, and somebody did.",
-    "disputed": "A reviewer said at some time that something was wrong, settled or not.",
-    "overdue": "Had to be looked at by now, and was not.",
-    "late": "Looked at, but after the time that the rules give.",
-}
+# By the mark of a risk's reason, or by what became of the review.
+_EXCEPTIONS = (
+    ("emergency", "Emergencies", "Done without the agreement that the environment asks for, by somebody who may."),
+    ("unapproved", "Live without an approval", "New content in a protected environment that nobody else agreed to first."),
+    ("self-approved", "Approved by one of their authors", "The environment lets authors agree to their own work, and somebody did."),
+    ("disputed", "Disputed", "A reviewer said at some time that something was wrong, settled or not."),
+    ("overdue", "Overdue", "Had to be looked at by now, and was not."),
+    ("late", "Reviewed late", "Looked at, but after the time that the rules give."),
+)  # fmt: skip
 
 
 def _exceptions(session: Session, period: Period, now: dt.datetime) -> list[Exceptions]:
     found = []
-    for mark, title in _EXCEPTIONS:
+    for mark, title, meaning in _EXCEPTIONS:
         conditions = [*_looks(period), _marked(mark, now)]
-        query = select(AuditEvent, EventReview).join(EventReview, _same()).where(*conditions)
+        query = select(AuditEvent, EventReview).join(EventReview, of_its_event()).where(*conditions)
         rows = session.execute(query.order_by(EventReview.at, EventReview.event_id).limit(ROWS_SHOWN)).all()
         count = len(rows)
         if count == ROWS_SHOWN:
             count = session.scalar(select(func.count()).select_from(EventReview).where(*conditions)) or 0
-        found.append(Exceptions(title, _MEANINGS[mark], count, [Row(*row) for row in rows]))
+        found.append(Exceptions(title, meaning, count, [Row(*row) for row in rows]))
     return found
 
 

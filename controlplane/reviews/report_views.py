@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request, url_for
 
 from controlplane.accounts.actor import Role
+from controlplane.audit.archive import archived_months
 from controlplane.audit.kinds import kind_of
 from controlplane.db import now
 from controlplane.reviews import pages
@@ -25,6 +26,7 @@ blueprint = Blueprint("report", __name__)
 def show() -> str:
     """What changed, who agreed, what was out of the ordinary, and who looked at it."""
     period, problems = _asked()
+    problems += _archived(period)
     moment = now()
     asked: dict[str, Any] = {
         "from": period.first.isoformat(), "to": period.last.isoformat(), "environment": period.environment,
@@ -78,6 +80,16 @@ def _asked() -> tuple[Period, list[str]]:
         problems.append(f"There is no environment “{environment[:40]}”: this is the report of all.")
         environment = ""
     return Period(first, last, environment or None), problems
+
+
+def _archived(period: Period) -> list[str]:
+    """Say which months of the period lie in the archive: nothing of them is counted here."""
+    months = dict.fromkeys(each.month for each in archived_months(db_session()))
+    gone = [f"{month:%B %Y}" for month in months if period.first.replace(day=1) <= month <= period.last]
+    if not gone:
+        return []
+    named = gone[0] if len(gone) == 1 else f"{gone[0]} to {gone[-1]}"
+    return [f"{named}: archived, and so not counted here. The page of the record says in which files."]
 
 
 def _date(name: str, otherwise: dt.date, problems: list[str]) -> dt.date:

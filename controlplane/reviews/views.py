@@ -13,7 +13,7 @@ from controlplane.audit.queries import get_event
 from controlplane.audit.views import change_page
 from controlplane.db import now
 from controlplane.errors import Conflict, Refused
-from controlplane.reviews import listing, pages, services, words
+from controlplane.reviews import listing, pages, services, signing_off, words
 from controlplane.reviews.inputs import LEAST, SAMPLES, AnswerInput, ReplyInput, RulesInput, SignOffInput
 from controlplane.reviews.models import ReviewRules
 from controlplane.reviews.opening import rules_of
@@ -108,7 +108,7 @@ def sign_off_submit() -> ResponseReturnValue:
     given = form.value
     try:
         at = dt.datetime.fromisoformat(given.at)
-        signed = services.sign_off(
+        signed = signing_off.sign_off(
             db_session(),
             wanted,
             statement=given.statement or "",
@@ -120,7 +120,7 @@ def sign_off_submit() -> ResponseReturnValue:
         )
     except Refused as refusal:
         return _sign_off_page(wanted, form.refused(refusal)), 422
-    except (Conflict, ValueError) as problem:
+    except (Conflict, ValueError, OverflowError) as problem:
         words = str(problem) if isinstance(problem, Conflict) else "This page was made too long ago."
         return _sign_off_page(wanted, form, conflict=words), 409
     flash(f"{'1 change is' if signed.count == 1 else f'{signed.count:,} changes are'} signed off.")
@@ -132,11 +132,11 @@ def sign_off_submit() -> ResponseReturnValue:
 def signed_off(number: int) -> str:
     """One sign-off: the statement, and each change that it is of."""
     session = db_session()
-    signed, ids = services.get_sign_off(session, number)
+    signed, ids = signing_off.get_sign_off(session, number)
     return render_template(
         "reviews/signed_off.html",
         signed=signed,
-        whole=services.digest_of(ids) == signed.sha256,
+        whole=signing_off.digest_of(ids) == signed.sha256,
         lines=listing.lines_of(session, ids[: listing.PAGE]),
         more=max(0, len(ids) - listing.PAGE),
     )
@@ -238,12 +238,12 @@ def _back(typed: str) -> str | None:
 def _sign_off_page(wanted: listing.Wanted, form: Parsed[Any], *, conflict: str | None = None) -> str:
     session, moment = db_session(), now()
     wanted = replace(wanted, show="open")
-    chosen = services.choose(session, wanted, actor=current_actor(), at=moment)
+    chosen = signing_off.choose(session, wanted, actor=current_actor(), at=moment)
     return render_template(
         "reviews/sign_off.html",
         wanted=wanted,
         chosen=chosen,
-        most=services.MOST_SIGNED_OFF,
+        most=signing_off.MOST_SIGNED_OFF,
         lines=listing.lines_of(session, chosen.ids[: listing.PAGE]),
         levels=[(level, chosen.levels[level]) for level in reversed(Level) if chosen.levels[level]],
         at=moment.isoformat(),
@@ -265,7 +265,7 @@ def _rules_page(form: Parsed[Any] | None = None, *, conflict: str | None = None)
     defaults = _defaults()
     names = {each.code: each.name for each in environments()} | {EVERYWHERE: "Saved for all environments"}
     current = {code: found.environments.get(code, rule) for code, rule in defaults.items()}
-    if form is None or conflict:
+    if form is None:
         form = fill(
             {
                 "rules": [
@@ -279,6 +279,8 @@ def _rules_page(form: Parsed[Any] | None = None, *, conflict: str | None = None)
     return render_template(
         "reviews/rules.html",
         form=form,
+        # After a conflict what was typed stands beside what holds now: sent again, it is meant.
+        revision=str(row.revision if row else 0) if conflict else form["revision"].value,
         rules=found,
         current=[(names[code], rule, code in found.environments) for code, rule in current.items()],
         names=names,

@@ -237,8 +237,12 @@ def audit_archive(before: str, dry_run: bool) -> None:  # noqa: FBT001 - as clic
         if dry_run:
             with transaction(engine) as session:
                 found = archive.months(session, before=day)
+                hindered = archive.hindrance(session, before=day) if found else None
             for month in found:
                 click.echo(month.words)
+            if hindered:
+                click.echo(f"Nothing would be moved: {hindered}")
+                return
         else:
             try:
                 found = archive.archive(

@@ -79,8 +79,9 @@ def _forbidden(error: Forbidden) -> Answer:
     if person is not None and request.method not in SAFE_METHODS:
         _tell_refused(person, error.needs)
     details = [f"You are signed in as {person.name}, {person.role.label}."] if person else []
-    names = people_with(Role(error.needs.lower()))
-    if names:
+    # What is needed may be more than a role, "Publisher, and a person": then the sentence says it all.
+    role = next((each for each in Role if each.label == error.needs), None)
+    if role is not None and (names := people_with(role)):
         details.append(f"Ask: {names}.")
     return error_page(403, f"This needs the role {error.needs}.", details=details)
 

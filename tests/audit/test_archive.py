@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,17 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from controlplane.accounts.access_list import access_on, last_known
 from controlplane.audit import archive, services
 from controlplane.audit.models import AuditArchive, AuditEvent
 from controlplane.audit.verify import verify
+from controlplane.errors import NotFound
+from controlplane.reviews import services as reviewing
+from controlplane.reviews.states import State
 from controlplane.runtime.stores.file import FileStore
 from controlplane.web.cli import cli
 from tests.audit.database import Place, place
-from tests.audit.events import told
+from tests.audit.events import GRACE, told
 from tests.audit.test_tampering import OPERATOR
 from tests.conftest import Databases
 
@@ -136,3 +141,47 @@ def test_the_application_cannot_archive(here: Place, tmp_path: Path) -> None:
         )
     with Session(here.application) as session:
         assert session.get(AuditEvent, 1) is not None
+
+
+def test_what_is_not_looked_at_stays_and_the_access_list_goes_on_without_its_months(
+    here: Place, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, Session(here.owner) as session, session.begin():
+        patch.setattr(services, "now", lambda: dt.datetime(2024, 11, 6, 12, tzinfo=dt.UTC))
+        added = told(session, "added Zoe", action="person.added", object_kind="person",
+                     object_key="zoe@example.com", after={"name": "Zoe", "role": "editor"}).id  # fmt: skip
+        patch.setattr(services, "now", lambda: dt.datetime(2025, 1, 6, 12, tzinfo=dt.UTC))
+        told(session, "made Zoe a publisher", action="person.role_changed", object_kind="person",
+             object_key="zoe@example.com", after={"role": "publisher"})  # fmt: skip
+        session.execute(text("SELECT audit_events_add_months()"))
+    tried = run(here, tmp_path, "archive", "--before", "2025-01", "--dry-run").output
+    assert tried.splitlines()[-1].startswith(
+        "Nothing would be moved: 1 change waits in these months for a review"
+    )
+    refused = run(here, tmp_path, "archive", "--before", "2025-01")
+    assert "1 change waits" in refused.output
+    with Session(here.owner) as session, session.begin():
+        reviewing.answer(session, added, state=State.REVIEWED, actor=replace(GRACE, may_review=True))
+    assert run(here, tmp_path, "archive", "--before", "2025-01").output.splitlines()[-1] == "moved: 2 months"
+    with Session(here.application) as session:
+        for day, role in (("2024-11-30", "editor"), ("2024-12-31", "editor"), ("2025-01-05", "editor"),
+                          ("2025-01-06", "publisher")):  # fmt: skip
+            (zoe,) = access_on(session, dt.date.fromisoformat(day))
+            assert (zoe.name, zoe.role.value, zoe.added_at.date().isoformat()) == ("Zoe", role, "2024-11-06")
+        assert zoe.granted_in != added
+        known = {day: last_known(session, dt.date.fromisoformat(day)).isoformat() for day in
+                 ("2024-10-03", "2024-11-30", "2024-12-10", "2025-01-05")}  # fmt: skip
+        assert known == {"2024-10-03": "2024-10-03", "2024-11-30": "2024-11-30", "2024-12-10": "2024-11-30",
+                         "2025-01-05": "2025-01-05"}  # fmt: skip
+        moment = dt.datetime(2024, 11, 6, tzinfo=dt.UTC)
+        assert [each.name for each in archive.where_it_lies(session, ulid_of(moment))] == [
+            "archive/2024-11.1.ndjson.gz"
+        ]
+        assert archive.where_it_lies(session, "no id") == []
+        with pytest.raises(NotFound):
+            reviewing.reply(session, added, comment="Too late", actor=GRACE)
+
+
+def ulid_of(moment: dt.datetime) -> str:
+    value, letters = int(moment.timestamp() * 1000), "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    return "".join(letters[value >> shift & 31] for shift in range(45, -5, -5)) + "0" * 16

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +155,34 @@ def test_requests_leave_no_line_and_the_end_is_quick() -> None:
         process.kill()
         process.wait()
     assert (process.returncode, said) == (0, b"")
+
+
+def test_evidence_and_nothing_else_stays_over_a_kill(tmp_path: Path) -> None:
+    key = "releases/_audit/daily/2026-11-28.json"
+    for first in (True, False):
+        port = ports.any_free()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "controlplane.local.aws", "--port", str(port), "--keep", str(tmp_path)]
+        )
+        try:
+            assert processes.wait_until(
+                lambda port=port: answers(f"http://127.0.0.1:{port}{HEALTH_PATH}"), 30
+            )
+            s3 = _client("s3", port)
+            if first:
+                s3.create_bucket(Bucket="kept")
+                for name in (key, "releases/_audit/gone.json", "releases/1.json"):
+                    s3.put_object(Bucket="kept", Key=name, Body=b"\x00an anchor", IfNoneMatch="*")
+                s3.delete_object(Bucket="kept", Key="releases/_audit/gone.json")
+            else:
+                assert [each["Key"] for each in s3.list_objects_v2(Bucket="kept")["Contents"]] == [key]
+                assert s3.get_object(Bucket="kept", Key=key)["Body"].read() == b"\x00an anchor"
+                with pytest.raises(ClientError, match="PreconditionFailed"):
+                    s3.put_object(Bucket="kept", Key=key, Body=b"another", IfNoneMatch="*")
+            s3.close()
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _unused(*_arguments: object) -> Callable[[bytes], object]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
-from controlplane.reviews import services
+from controlplane.reviews import signing_off
 from controlplane.reviews.listing import Wanted
 from controlplane.reviews.models import EventReview
 from tests.audit.events import ADA, told
@@ -55,8 +55,8 @@ def make_sign_off(session: Session) -> int:
     """Something signed off; its number."""
     published(session)
     at = now()
-    chosen = services.choose(session, Wanted(), actor=GRACE, at=at)
-    signed = services.sign_off(
+    chosen = signing_off.choose(session, Wanted(), actor=GRACE, at=at)
+    signed = signing_off.sign_off(
         session,
         Wanted(),
         statement="Looked at each of them",

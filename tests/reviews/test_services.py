@@ -15,7 +15,7 @@ from controlplane.audit import verify
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
-from controlplane.reviews import listing, services
+from controlplane.reviews import listing, services, signing_off
 from controlplane.reviews.listing import Wanted
 from controlplane.reviews.models import EventReview, ReviewStep, SignOff
 from controlplane.reviews.opening import rules_of
@@ -230,7 +230,7 @@ def test_the_queue_is_by_risk_and_the_oldest_of_it_first(first_data: Session) ->
 
 def sign(session: Session, wanted: Wanted, actor: Actor = GRACE, **other: Any) -> SignOff:
     at = now()
-    chosen = services.choose(session, wanted, actor=actor, at=at)
+    chosen = signing_off.choose(session, wanted, actor=actor, at=at)
     values: dict[str, Any] = {
         "statement": "Looked at the diff of each",
         "through": chosen.through,
@@ -238,7 +238,7 @@ def sign(session: Session, wanted: Wanted, actor: Actor = GRACE, **other: Any) -
         "sha256": chosen.sha256,
         "at": at,
     }
-    return services.sign_off(session, wanted, actor=actor, **{**values, **other})
+    return signing_off.sign_off(session, wanted, actor=actor, **{**values, **other})
 
 
 def test_a_filter_is_signed_off_at_once_with_the_exact_set_named(first_data: Session) -> None:
@@ -246,12 +246,12 @@ def test_a_filter_is_signed_off_at_once_with_the_exact_set_named(first_data: Ses
     own, urgent = published(first_data, 4, actor=GRACE), emergency(first_data)
     saved = told(first_data, action="person.role_changed")
     wanted = Wanted(environment="production")
-    chosen = services.choose(first_data, wanted, actor=GRACE, at=now())
+    chosen = signing_off.choose(first_data, wanted, actor=GRACE, at=now())
     assert (chosen.ids, chosen.own, chosen.emergencies) == (
         tuple(sorted(each.id for each in others)), 1, 1,
     )  # fmt: skip
     signed = sign(first_data, wanted)
-    assert (signed.count, signed.sha256) == (3, services.digest_of([each.id for each in others]))
+    assert (signed.count, signed.sha256) == (3, signing_off.digest_of([each.id for each in others]))
     for event in others:
         review = review_of(first_data, event)
         assert (review.state, review.reviewer_id) == ("reviewed", GRACE.id)
@@ -264,14 +264,14 @@ def test_a_filter_is_signed_off_at_once_with_the_exact_set_named(first_data: Ses
     )
     assert event.after is not None
     assert (event.after["count"], event.after["sha256"]) == (3, signed.sha256)
-    assert services.get_sign_off(first_data, signed.number)[1] == sorted(each.id for each in others)
+    assert signing_off.get_sign_off(first_data, signed.number)[1] == sorted(each.id for each in others)
     assert first_data.scalar(select(func.count()).select_from(ReviewStep)) == 3
 
 
 def test_a_set_that_is_another_one_by_now_is_not_signed_off(first_data: Session) -> None:
     first, second = published(first_data, 1), published(first_data, 2)
     at = now()
-    seen = services.choose(first_data, Wanted(), actor=GRACE, at=at)
+    seen = signing_off.choose(first_data, Wanted(), actor=GRACE, at=at)
     answer(first_data, first.id, state=State.REVIEWED, actor=LINUS)
     frozen: dict[str, Any] = {"through": seen.through, "count": seen.count, "sha256": seen.sha256, "at": at}
     with pytest.raises(Conflict, match="Others answered meanwhile"):
@@ -282,7 +282,7 @@ def test_a_set_that_is_another_one_by_now_is_not_signed_off(first_data: Session)
 def test_what_is_done_after_the_set_was_shown_is_no_part_of_it(first_data: Session) -> None:
     first = published(first_data, 1)
     at = now()
-    seen = services.choose(first_data, Wanted(), actor=GRACE, at=at)
+    seen = signing_off.choose(first_data, Wanted(), actor=GRACE, at=at)
     second = published(first_data, 2)
     signed = sign(first_data, Wanted(), through=seen.through, count=seen.count, sha256=seen.sha256, at=at)
     assert signed.count == 1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from controlplane.accounts import services as accounts
@@ -118,6 +119,10 @@ def test_what_was_asked_is_answered_by_whoever_did_it(client_as: ClientAs, first
     assert "Why?" in queue.body
     page = client.get(f"/changes/{event.id}")
     assert "You had a part in this" in page.body
+    first_data.execute(text("UPDATE people SET may_review = true WHERE id = :id"), {"id": editor.id})
+    forged = client_as("editor").post(address, {"answer": "reviewed"})
+    assert forged.status == 403
+    assert "somebody else than who made the change" in forged.body
     assert client.post(f"{address}/reply", {"reply": " "}).status == 422
     assert client.post(f"{address}/reply", {"reply": "It was agreed by mail"}).status == 303
     assert "It was agreed by mail" in asker.get("/changes/reviews").body
@@ -137,6 +142,9 @@ def test_a_filter_is_signed_off_through_its_page(client_as: ClientAs, first_data
     assert short.error_of("statement")
     wrong = client.post(address, {**form, "statement": "All of these are fine", "sha256": "0" * 64})
     assert wrong.status == 409
+    for moment in ("yesterday", "9999-12-31T23:59:59"):
+        odd = {**form, "statement": "All of these are fine", "at": moment, "when": "today"}
+        assert client.post(address, odd).status == 409
     done = client.post(address, {**form, "statement": "All of these are fine"})
     shown = client.get(done.location or "")
     assert "The set is the one that was signed" in shown.body
@@ -157,7 +165,12 @@ def test_the_rules_are_shown_to_all_and_changed_by_administrators(client_as: Cli
     assert client.post(address, form).status == 422
     assert client.post(address, {**form, "days_high": "2"}).status == 303
     assert "High risk within 2 d" in client.get(address).body
-    assert client.post(address, {**form, "days_high": "3"}).status == 409
+    stale = client.post(address, {**form, "days_high": "3"})
+    assert stale.status == 409
+    assert "High risk within 2 d" in stale.body
+    again = stale.form(address)
+    assert (again["days_high"], again["revision"]) == ("3", "1")
+    assert client.post(address, again).status == 303
 
 
 def test_what_of_the_address_makes_no_sense_is_named(client_as: ClientAs) -> None:
