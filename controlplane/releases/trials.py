@@ -77,7 +77,7 @@ def inputs_of(
         for each in stored
     ]
     if not any(each.is_default for each in stored):
-        found = [*_examples(declared), *found]
+        found = [*_examples(declared, found), *found]
     names = {each.name for each in declared}
     gone = {each.name: each.example for each in declared_before if each.name not in names}
     return sorted(
@@ -93,12 +93,16 @@ def _samples(session: Session, interaction: str) -> Sequence[Sample]:
         return ()
 
 
-def _examples(declared: Sequence[Parameter]) -> Iterator[Input]:
+def _examples(declared: Sequence[Parameter], stored: Sequence[Input]) -> Iterator[Input]:
     everything = {each.name: each.example for each in declared}
     needed = only_required(declared)
     yield Input(EXAMPLE, everything, EXAMPLES, required=True, is_default=True)
-    if needed != everything:
-        yield Input(ONLY_REQUIRED, needed, EXAMPLES, required=True)
+    # Most interactions have a sample set of this kind, and of this name, already.
+    if needed != everything and not any(each.required and each.values == needed for each in stored):
+        taken = any(each.name == ONLY_REQUIRED for each in stored)
+        yield Input(
+            f"{ONLY_REQUIRED}, as declared" if taken else ONLY_REQUIRED, needed, EXAMPLES, required=True
+        )
 
 
 def changing_texts(composed: Composed) -> list[Text]:

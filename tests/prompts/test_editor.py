@@ -150,7 +150,7 @@ def test_two_versions_stand_beside_one_another_with_the_same_values(
     assert "1 line added, 1 line removed" in words(page.by_id("results")).lower()
     assert [words(each) for each in page.all("mark")] == ["You", "We"]
     chosen = viewer.get(f"{HERE}/side-by-side?with=nothing&sample=nothing")  # what is not there is chosen
-    assert f"{CODE}, version 3 and {CODE}, version 2" in words(chosen.by_id("results"))
+    assert f"{CODE}, version 2 and {CODE}, version 3" in words(chosen.by_id("results"))
     samples.create_sample(
         first_data, INTERACTION, name="None", values={"current_kpis": []}, actor=person("editor")
     )
