@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
-from controlplane.audit.finding import Wanted, all_of
+from controlplane.audit.finding import Wanted, all_of, prepare
 from controlplane.audit.language import Query, Term
 from controlplane.audit.models import AuditArchive, AuditEvent
 from controlplane.audit.services import record
@@ -67,6 +67,7 @@ class Access:
 
 def access_on(session: Session, day: dt.date) -> Sequence[Access]:
     """Everybody there was at the end of a day (UTC), those who could sign in first, then by rights and name."""
+    prepare(session)
     # People sign in far more often than they are given something: the index of all terms finds the few at once.
     wanted = Wanted(Query(tuple(Term(action, "action") for action in TOLD)), now=_end_of(day))
     query = all_of(wanted, [AuditEvent]).where(AuditEvent.at < _end_of(day))

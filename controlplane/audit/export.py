@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
-from sqlalchemy import Row, Select, Text, cast, func, literal, select
+from sqlalchemy import Row, Select, Text, cast
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
@@ -61,7 +61,7 @@ def stream(
     digest = hashlib.sha256()
     count = 0
     with open_session() as session:
-        session.execute(select(func.set_config("work_mem", "64MB", literal(value=True))))
+        finding.prepare(session)
         head = writer.head()
         digest.update(head)
         yield head

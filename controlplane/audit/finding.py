@@ -136,7 +136,7 @@ def find(
     session: Session, wanted: Wanted, *, older_than: int | None = None, newer_than: int | None = None
 ) -> Found:
     """Find a page of events, before or after a cursor (an event's number), and count what matches."""
-    _prepare(session)
+    prepare(session)
     figures, newest = _survey(session, wanted)
     if newer_than is not None:
         rows = _matches(session, wanted, after=_place(session, newer_than), limit=PAGE)[::-1]
@@ -159,13 +159,13 @@ def find(
 
 def newest(session: Session, query: Query, *, limit: int) -> Sequence[AuditEvent]:
     """Find the newest events of a query, newest first."""
-    _prepare(session)
+    prepare(session)
     return _events(session, _matches(session, Wanted(query), limit=limit))
 
 
 def count(session: Session, wanted: Wanted) -> int:
     """Count what matches, up to `MOST_COUNTED`."""
-    _prepare(session)
+    prepare(session)
     return len(_matches(session, wanted, limit=MOST_COUNTED))
 
 
@@ -179,12 +179,16 @@ def last_number(session: Session) -> int:
     return session.scalar(select(func.max(AuditEvent.sequence))) or 0
 
 
-def _prepare(session: Session) -> None:
-    """Have what is found sorted in memory; and starting helpers takes longer than a step does."""
+def prepare(session: Session) -> None:
+    """Have what is found sorted in memory; starting helpers, or compiling, takes longer than a step does.
+
+    What the terms cost is set high so that they are never computed row by row: by that, Postgres would compile every question.
+    """
     session.execute(
         select(
             func.set_config("work_mem", "64MB", literal(value=True)),
             func.set_config("max_parallel_workers_per_gather", "0", literal(value=True)),
+            func.set_config("jit", "off", literal(value=True)),
         )
     )
 

@@ -165,9 +165,7 @@ def test_evidence_and_nothing_else_stays_over_a_kill(tmp_path: Path) -> None:
             [sys.executable, "-m", "controlplane.local.aws", "--port", str(port), "--keep", str(tmp_path)]
         )
         try:
-            assert processes.wait_until(
-                lambda port=port: answers(f"http://127.0.0.1:{port}{HEALTH_PATH}"), 30
-            )
+            assert processes.wait_until(partial(answers, f"http://127.0.0.1:{port}{HEALTH_PATH}"), 30)
             s3 = _client("s3", port)
             if first:
                 s3.create_bucket(Bucket="kept")
