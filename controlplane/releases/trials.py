@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from sqlalchemy.orm import Session
 
-from controlplane.errors import NotFound
+from controlplane.errors import NotFound, Refused
 from controlplane.prompts import standing
 from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_pool import RenderPool
@@ -32,6 +32,10 @@ _MOST_REMEMBERED: Final = 5_000
 # By digest, of texts that this process has seen rendering with certain values: rendering is a pure function, so what
 # worked once works again, and publishing need not wait for what its page has shown already.
 _known_to_work: OrderedDict[str, None] = OrderedDict()
+
+
+class DoesNotRender(Refused):
+    """Texts fail with values with which they must not; the words say which, with what, and why."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,13 @@ def failures(session: Session, pool: RenderPool, composed: Composed) -> dict[str
         if len(found) >= _MOST_FAILURES_TOLD:
             break
     return found
+
+
+def refuse_failing(session: Session, pool: RenderPool, composed: Composed) -> None:
+    """Raise `DoesNotRender` for texts that may not go live; `RenderBusy` when nobody is free to try."""
+    failing = failures(session, pool, composed)
+    if failing:
+        raise DoesNotRender(failing)
 
 
 def failure_words(text: Text, outcome: Outcome) -> str:
