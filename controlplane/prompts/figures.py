@@ -27,6 +27,7 @@ from controlplane.runtime.entries import DEFAULT_TIER, Parameter
 
 NEARLY_FULL: Final = Decimal("0.8")
 _MOST_NAMED: Final = 3
+_A_BEGINNING: Final = 20  # characters; fewer are not worth a number
 _MOST_REMEMBERED: Final = 500
 # Of texts that are compared with at every key: rendering is a pure function, and what is live stays while somebody types.
 _known_tokens: OrderedDict[str, int | None] = OrderedDict()
@@ -114,7 +115,10 @@ class Figures:
         found = self.beginning
         if found is None or found.whole or found.ended_by is None:
             return None
-        told = f"At least the first {found.characters:,} characters, about {found.tokens:,} tokens, are the same in every call: {found.ended_by} stands on line {found.line}."
+        if found.characters < _A_BEGINNING:
+            told = f"Calls differ from the beginning on: {found.ended_by} stands on line {found.line}."
+        else:
+            told = f"At least the first {found.characters:,} characters, about {found.tokens:,} tokens, are the same in every call: {found.ended_by} stands on line {found.line}."
         if found.tokens >= WORTH_KEEPING:
             return f"{told} Many providers bill such a beginning at a discount."
         return f"{told} From about {WORTH_KEEPING:,} on many providers bill a beginning at a discount."

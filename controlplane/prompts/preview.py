@@ -83,7 +83,11 @@ class Panel:
         problem = self.problem
         if problem is None:
             return self.found
-        beside = [each for each in self.found if problem.line is not None and each.line == problem.line]
+        beside = [
+            each
+            for each in self.found
+            if each.message == problem.message or (problem.line is not None and each.line == problem.line)
+        ]
         if any(each.is_error for each in beside):
             return self.found
         # Jinja tells the line of what failed; what the analysis has against that line is most likely it.
@@ -117,17 +121,6 @@ class Panel:
     def bad_values(self) -> list[tuple[str, str]]:
         """Parameters whose value cannot be read, with why."""
         return [(name.removeprefix(values.PREFIX), message) for name, message in self.value_errors.items()]
-
-    @property
-    def undeclared(self) -> list[tuple[str, str | None]]:
-        """Names that the interaction does not declare, each with the one it may have been meant to be.
-
-        The problem names them too when nothing else is wrong; then they are not said twice.
-        """
-        names = self.preview.undeclared
-        if self.problem and all(name in self.problem.message for name in names):
-            return []
-        return [(name, self.preview.suggestions.get(name)) for name in names]
 
 
 def size_of(text: str) -> str:

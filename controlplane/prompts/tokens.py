@@ -25,7 +25,7 @@ METHOD: Final = (
 )
 
 _PIECE: Final = re.compile(
-    r"(?P<word>[^\W\d_]+)|(?P<number>[0-9]{1,3})|(?P<line>\s*\n\s*)|(?P<gap>\s{2,})|\s|(?P<sign>[!-/:-@\[-`{-~]+)|(?P<rest>.)",
+    r"(?P<word>[^\W\d_]+)|(?P<number>[0-9]{1,3})|(?P<line>\s*\n\s*)|(?P<gap>\s{2,})|\s|(?P<sign>[!-/:-@\[-`{-~]{1,32})|(?P<rest>.)",
     re.DOTALL,
 )
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -67,6 +67,22 @@ def test_values_are_previewed_as_json_and_told_of_key_by_key(
     assert "goals: A list is needed, not a number." in words(answer.by_id("preview-status"))
 
 
+def test_what_the_render_and_the_analysis_both_say_is_said_once(
+    editor: PageClient, form: dict[str, str]
+) -> None:
+    answer = editor.post(f"/_{HERE}/preview", form | {"body": "{% if 1 %}" * 2_000}, htmx=True)
+    assert words(answer.by_id("preview-status")).count("nested too deeply") == 1
+
+
+def test_calls_that_differ_at_once_are_told_so_without_a_number(
+    editor: PageClient, form: dict[str, str]
+) -> None:
+    answer = editor.post(f"/_{HERE}/preview", form | {"body": "{{ current_kpis|tojson }} and on"}, htmx=True)
+    assert "Calls differ from the beginning on: current_kpis stands on line 1." in words(
+        answer.by_id("preview-text")
+    )
+
+
 def test_all_samples_are_shown_with_what_fails_and_what_must_not(
     editor: PageClient, form: dict[str, str]
 ) -> None:
