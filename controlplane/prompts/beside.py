@@ -65,8 +65,8 @@ def page(session: Session, prompt: Prompt, *, left: str, right: str, sample: str
     versions = _versions(session, prompt)
     known = samples.list_samples(session, prompt.interaction)
     chosen = next((each for each in known if each.slug == sample), known[0])
-    this = _found(versions, left) or prompt.versions[0]
-    that = _found(versions, right) or _another(versions, this)
+    that = _found(versions, right) or prompt.versions[0]
+    this = _found(versions, left) or _another(versions, that)
     declared = services.declared_parameters(session, prompt.interaction)
     sides = [
         Side(version, shared().preview(version.text, chosen.values, declared, patience=2.0))

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import column, func, select, table
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -25,7 +25,7 @@ from controlplane.registry.models import Model
 from controlplane.runtime import canonical
 from controlplane.runtime.entries import DEFAULT_TIER, Parameter
 
-_NEARLY_FULL: Final = Decimal("0.8")
+NEARLY_FULL: Final = Decimal("0.8")
 _MOST_NAMED: Final = 3
 _MOST_REMEMBERED: Final = 500
 # Of texts that are compared with at every key: rendering is a pure function, and what is live stays while somebody types.
@@ -41,6 +41,18 @@ _versions = table(
 )
 
 
+class Window(NamedTuple):
+    """What a model takes, and how much of that its answer needs: a fallback that gives less is asked for no more."""
+
+    model: str
+    tokens: int
+    answer: int
+
+    def share(self, text: int) -> Decimal:
+        """How full it is with so many tokens of text; more than 1 does not fit."""
+        return Decimal(text + self.answer) / self.tokens
+
+
 @dataclass(frozen=True)
 class Call:
     """Configurations that call alike: one model, one limit, the same fallbacks."""
@@ -49,7 +61,7 @@ class Call:
     model: str
     price: cost.Price
     max_tokens: int | None
-    windows: tuple[tuple[str, int], ...]
+    windows: tuple["Window", ...]
 
     @property
     def who(self) -> str:
@@ -193,7 +205,13 @@ def _calls(session: Session, code: str) -> list[Call]:
             price=cost.Price(models[model].input_price_per_million, models[model].output_price_per_million),
             max_tokens=max_tokens,
             windows=tuple(
-                (each, models[each].context_window) for each in (model, *fallbacks) if each in models
+                Window(
+                    each,
+                    models[each].context_window,
+                    min(max_tokens or 0, models[each].max_output_tokens),
+                )
+                for each in (model, *fallbacks)
+                if each in models
             ),
         )
         for (model, max_tokens, fallbacks), names in alike.items()
@@ -207,11 +225,7 @@ def _line(call: Call, count: int, was: int | None) -> Line:
         if was is None
         else cost.per_thousand_calls(call.price, max_tokens=call.max_tokens, input_tokens=was)
     )
-    full = [
-        (model, Decimal(count + (call.max_tokens or 0)) / window)
-        for model, window in call.windows
-        if count + (call.max_tokens or 0) > window * _NEARLY_FULL
-    ]
+    full = [(each.model, each.share(count)) for each in call.windows if each.share(count) > NEARLY_FULL]
     return Line(
         who=call.who,
         model=call.model,

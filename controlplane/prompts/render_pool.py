@@ -29,7 +29,7 @@ import msgspec
 
 import controlplane
 from controlplane.errors import ControlPlaneError
-from controlplane.prompts.contract import Verdict
+from controlplane.prompts.contract import WARNING, Verdict
 from controlplane.prompts.render_worker import (
     ANSWER_BYTES,
     HEAD,
@@ -57,6 +57,9 @@ QUEUE = 16
 PREVIEW_PATIENCE = 0.4
 # A save or a publish is worth waiting for: what was asked for once should not fail because others are typing.
 CHECK_PATIENCE = 8.0
+# Of all samples together: what fields things have is read off some as well as off hundreds, and a megabyte of them would
+# take all the time there is. Any one sample set fits.
+_LEARNT_BYTES: Final = 256 * 1024
 _GRACE = 0.3
 _START_SECONDS = 15.0
 _MOST_OF_A_UNIT = 1 + UNIT.size
@@ -77,6 +80,8 @@ _AMONG_OTHERS = {
     Outcome.TOO_SLOW: "There was no time left for this: one template and all that it is tried with may take 1 second together.",
     Outcome.TOO_LONG: "There was no room left for this text: all texts of one template together are too long to show. Look at it alone.",
 }
+UNEXAMINED: Final = "unexamined"
+_TOO_MUCH_TO_READ = "there was no time to look the whole text over; a text for which there is none cannot be saved: make it simpler, or try again"
 _NOT_JSON = "the text or a value holds something that cannot be written as UTF-8 JSON"
 
 
@@ -233,7 +238,7 @@ class RenderPool:
             return found
         with_all, *others = (preview.problem for preview in found.previews)
         without_optional = next(filter(None, others), None)
-        refused = next((each for each in found.verdicts if each.is_error), None)
+        refused = next((each for each in found.verdicts if each.is_error or each.code == UNEXAMINED), None)
         if refused is not None:
             return Problem(refused.message, refused.line, refused.column)
         return with_all or (without_optional and _without_optional(without_optional))
@@ -342,7 +347,7 @@ class RenderPool:
         samples: Sequence[Mapping[str, Any]] | None = None,
     ) -> Examined | Problem:
         written, refused = _written(value_sets)
-        known = None if samples is None else tuple(_written(samples)[0].values())
+        known = None if samples is None else tuple(_written(samples, _LEARNT_BYTES)[0].values())
         try:
             job = Rendering(source, tuple(declared), tuple(written.values()), texts, known)
             payload = msgspec.json.encode(job)
@@ -352,14 +357,19 @@ class RenderPool:
         answers = self._done(payload, units, patience, wall) if units else []
         if isinstance(answers, Problem):
             return answers
-        # Where there was no time to look at the text, what its renders ran into is all there is to say.
         verdicts = _read(answers.pop(), _VERDICTS, alone=False) if known is not None else []
         found = dict(refused)
         for index, answer in zip(written, answers, strict=True):
             found[index] = _read(answer, _PREVIEW, alone=len(written) == 1)
         ordered = [found[index] for index in range(len(value_sets))]
         previews = [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
-        return Examined(previews, [] if isinstance(verdicts, Problem) else verdicts)
+        if isinstance(verdicts, Problem):
+            # What its renders ran into, if they did, says more; and nobody is told that nothing was found.
+            failed = any(preview.problem for preview in previews)
+            verdicts = (
+                [] if failed else [Verdict(severity=WARNING, code=UNEXAMINED, message=_TOO_MUCH_TO_READ)]
+            )
+        return Examined(previews, verdicts)
 
     def _done(self, payload: bytes, units: int, patience: float, wall: float) -> list[bytes] | Problem:
         """Return the answer of each unit of a job; raises `RenderBusy`."""
@@ -444,12 +454,12 @@ def shared() -> RenderPool:
 
 
 def _written(
-    value_sets: Sequence[Mapping[str, Any]],
+    value_sets: Sequence[Mapping[str, Any]], most: int = JOB_BYTES // 2
 ) -> tuple[dict[int, dict[str, Any]], dict[int, Preview | Problem]]:
     """Return the sets of values that can be handed over, by their place, and why the others cannot."""
     written: dict[int, dict[str, Any]] = {}
     refused: dict[int, Preview | Problem] = {}
-    left = JOB_BYTES // 2
+    left = most
     for index, values in enumerate(value_sets):
         try:
             size = len(msgspec.json.encode(values))

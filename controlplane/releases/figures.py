@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from controlplane.prompts import tokens
+from controlplane.prompts.figures import NEARLY_FULL
 from controlplane.registry import cost
 from controlplane.releases import words
 from controlplane.releases.compose import Document
@@ -13,8 +14,6 @@ from controlplane.releases.composed import Composed, Side, variants_of
 from controlplane.releases.diff import EntryChange
 from controlplane.releases.trials import Renders, interaction_of
 from controlplane.runtime import bucketing
-
-NEARLY_FULL: Final = Decimal("0.8")
 
 
 @dataclass(frozen=True)

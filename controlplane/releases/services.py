@@ -238,7 +238,7 @@ def _publish(
     # What takes something back was live before and is wanted at once; a sample that was added since must not stand in the
     # way of whoever mends an incident.
     if not takes_back and authority.way is not Way.EMERGENCY:
-        _refuse_failing(session, Composed(changes, live, after, unwritten))
+        trials.refuse_failing(session, shared(), Composed(changes, live, after, unwritten))
     release = _new_release(counter, after, summary=words.release_sentence(changes), source_name=source_name)
     release.reason, release.author_id, release.author_name = reason, actor.id, actor.name
     release.proposal, release.emergency = authority.proposal, emergency
@@ -249,13 +249,6 @@ def _publish(
     # Delivered when, and only if, the transaction commits; the worker's clock makes up for a lost one.
     session.execute(select(func.pg_notify(CHANNEL, environment)))
     return release
-
-
-def _refuse_failing(session: Session, composed: Composed) -> None:
-    """Raise `Refused` for texts that fail with an input with which they must not; `RenderBusy` when nobody is free to try."""
-    failing = trials.failures(session, shared(), composed)
-    if failing:
-        raise Refused(failing)
 
 
 def _refuse_moved(session: Session, environment: str, keys: Sequence[str], base: int | None) -> None:

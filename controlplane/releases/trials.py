@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from sqlalchemy.orm import Session
 
-from controlplane.errors import NotFound
+from controlplane.errors import NotFound, Refused
 from controlplane.prompts import standing
 from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_pool import RenderPool
@@ -32,6 +32,10 @@ _MOST_REMEMBERED: Final = 5_000
 # By digest, of texts that this process has seen rendering with certain values: rendering is a pure function, so what
 # worked once works again, and publishing need not wait for what its page has shown already.
 _known_to_work: OrderedDict[str, None] = OrderedDict()
+
+
+class DoesNotRender(Refused):
+    """Texts fail with values with which they must not; the words say which, with what, and why."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def inputs_of(
         for each in stored
     ]
     if not any(each.is_default for each in stored):
-        found = [*_examples(declared), *found]
+        found = [*_examples(declared, found), *found]
     names = {each.name for each in declared}
     gone = {each.name: each.example for each in declared_before if each.name not in names}
     return sorted(
@@ -93,12 +97,16 @@ def _samples(session: Session, interaction: str) -> Sequence[Sample]:
         return ()
 
 
-def _examples(declared: Sequence[Parameter]) -> Iterator[Input]:
+def _examples(declared: Sequence[Parameter], stored: Sequence[Input]) -> Iterator[Input]:
     everything = {each.name: each.example for each in declared}
     needed = only_required(declared)
     yield Input(EXAMPLE, everything, EXAMPLES, required=True, is_default=True)
-    if needed != everything:
-        yield Input(ONLY_REQUIRED, needed, EXAMPLES, required=True)
+    # Most interactions have a sample set of this kind, and of this name, already.
+    if needed != everything and not any(each.required and each.values == needed for each in stored):
+        taken = any(each.name == ONLY_REQUIRED for each in stored)
+        yield Input(
+            f"{ONLY_REQUIRED}, as declared" if taken else ONLY_REQUIRED, needed, EXAMPLES, required=True
+        )
 
 
 def changing_texts(composed: Composed) -> list[Text]:
@@ -177,6 +185,13 @@ def failures(session: Session, pool: RenderPool, composed: Composed) -> dict[str
         if len(found) >= _MOST_FAILURES_TOLD:
             break
     return found
+
+
+def refuse_failing(session: Session, pool: RenderPool, composed: Composed) -> None:
+    """Raise `DoesNotRender` for texts that may not go live; `RenderBusy` when nobody is free to try."""
+    failing = failures(session, pool, composed)
+    if failing:
+        raise DoesNotRender(failing)
 
 
 def failure_words(text: Text, outcome: Outcome) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from flask import (
     Blueprint,
@@ -31,6 +31,7 @@ from controlplane.releases.inputs import ChosenInput
 from controlplane.releases.models import Release
 from controlplane.releases.pages import Approval, Choosing
 from controlplane.releases.progress import progress
+from controlplane.releases.trials import DoesNotRender
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session, discard, independent
@@ -324,12 +325,20 @@ def _made(release: Release, message: str) -> ResponseReturnValue:
     return redirect(url_for("releases.show", number=release.number), 303)
 
 
+_DOES_NOT_HOLD: Final = (
+    "Services would refuse this release: what you ticked does not hold together with what stays live."
+)
+_DOES_NOT_RENDER: Final = "A template fails with values with which it has to pass."
+
+
 def refused(form: Form, refusal: Refused) -> tuple[Form, list[str]]:
     """Part a refusal into what belongs beside a field and what is wrong with what would go live."""
     beside = {name: text for name, text in refusal.errors.items() if name in {"reason", "entries"}}
     problems = [text for name, text in refusal.errors.items() if name not in beside]
     if problems:
-        beside.setdefault("entries", "What you ticked does not hold together with what stays live.")
+        beside.setdefault(
+            "entries", _DOES_NOT_RENDER if isinstance(refusal, DoesNotRender) else _DOES_NOT_HOLD
+        )
     return form.refused(Refused(beside)), problems
 
 

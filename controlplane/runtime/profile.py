@@ -316,6 +316,7 @@ _ENDS: Final = (
     (("end of statement block", "end of template"), "{% is never closed: add %}"),
     (("Missing end of comment",), "{# is never closed: add #}"),
     (("Expected an expression, got",), "nothing stands between the braces, or nothing follows an operator"),
+    (("unexpected '}'",), "{{ is closed by two braces, }}, and there is one"),
     (("Missing end of raw",), "{% raw %} is never closed: add {% endraw %}"),
 )
 _CLOSINGS: Final = {"end of print statement": "}}", "end of statement block": "%}"}

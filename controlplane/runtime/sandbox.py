@@ -63,8 +63,17 @@ class Missing(StrictUndefined):
         if isinstance(owner, dict):
             return f"there is no field {name!r} here{closest(name, owner)}"
         if isinstance(owner, list | str):
-            return f"there is no {name!r} in a list or a text"
+            return _no_member(owner, self._undefined_name)
         return f"{name!r} has no value at this point"
+
+
+def _no_member(owner: list[object] | str, name: object) -> str:
+    if not isinstance(name, int):
+        return f"there is no {str(name)!r} in a list or a text"
+    what, part = ("list", "member") if isinstance(owner, list) else ("text", "letter")
+    if not owner:
+        return f"this {what} is empty: it has no {part} [{name}]"
+    return f"this {what} has no {part} [{name}]; it has {len(owner)}, and the first is [0]"
 
 
 class _Generator(CodeGenerator):

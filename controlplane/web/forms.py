@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import UnionType
-from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -21,6 +21,8 @@ from werkzeug.datastructures import MultiDict
 from controlplane.errors import FieldError, Refused
 
 M = TypeVar("M", bound=BaseModel)
+# Fields that go by another name on the page.
+_CALLED: Final = {"body": "Text", "value-JSON": "Values"}
 
 Raw = dict[str, list[str]]
 
@@ -56,6 +58,8 @@ class Field:
     @property
     def words(self) -> str:
         """The name as the error summary says it: "max_tokens" is "Max tokens", row 0 is 1."""
+        if self.name in _CALLED:
+            return _CALLED[self.name]
         parts = [str(int(part) + 1) if part.isdigit() else part for part in re.split(r"[._-]", self.name)]
         return " ".join(parts).capitalize()
 

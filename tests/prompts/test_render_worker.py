@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from controlplane.prompts import render_pool
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.errors import ControlPlaneRuntimeError
@@ -248,6 +249,17 @@ def test_a_check_finds_what_fails_only_without_the_optional_parameters(pool: Ren
     assert problem is not None
     assert problem.message.startswith("goals is optional, and without it this fails")
     assert problem.line == 2
+
+
+def test_a_text_that_there_was_no_time_to_look_over_is_not_one_without_faults(
+    pool: RenderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [{"name": "Ana", "goals": [{"a": [number, {"b": number}]}] * 8} for number in range(4_000)]
+    assert pool.check("Hello {{ name }}", DECLARED, samples=many) is None  # some tell as much as all
+    monkeypatch.setattr(render_pool, "_LEARNT_BYTES", 2 * 1024 * 1024)
+    problem = pool.check("Hello {{ name }}", DECLARED, samples=many)
+    assert problem is not None
+    assert problem.message.startswith("there was no time to look the whole text over")
 
 
 PARTS = st.sampled_from(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -105,6 +106,19 @@ def test_a_configuration_that_takes_another_template_is_compared_with_the_text_i
     assert text.name == "COACHING_RESPONSE · premium, template kpi_analysis"
     assert text.before != text.after
     assert text.before == compose_now(first_data, "production", {}).before.body(variant["prompt"])
+
+
+def test_a_sample_set_of_what_is_required_stands_in_for_the_declared_examples(first_data: Session) -> None:
+    declared = compose_now(first_data, "production", {}).before.parameters("COACHING_RESPONSE")
+    known = trials.inputs_of(first_data, "COACHING_RESPONSE", declared)
+    assert sum(each.name.startswith("Only what is required") for each in known) == 1
+    changed = [
+        msgspec.structs.replace(each, example="Other") if each.name == "user_message" else each
+        for each in declared
+    ]
+    known = trials.inputs_of(first_data, "COACHING_RESPONSE", changed)
+    names = [each.name for each in known if each.name.startswith("Only what is required")]
+    assert sorted(names) == ["Only what is required", "Only what is required, as declared"]
 
 
 def test_what_renders_no_otherwise_is_not_looked_at(first_data: Session) -> None:

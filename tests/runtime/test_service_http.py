@@ -46,6 +46,20 @@ def test_a_resolution_comes_with_its_reason(service: Service) -> None:
     assert "premium" in answer.body["why"]
 
 
+def test_an_explanation_is_the_resolution_with_every_rule_on_the_way(service: Service) -> None:
+    asked = "interaction=COACHING_RESPONSE&tier=premium&unit=u-1&environment=staging"
+    resolved = service.ask(f"/v1/resolve?{asked}").body
+    explained = service.ask(f"/v1/explain?{asked}&values=%7B%7D")
+    assert explained.status == 200
+    body = explained.body
+    assert (body["version"], body["configuration"]) == (resolved["version"], resolved["configuration"])
+    assert (body["model"], body["path"], body["release"]) == ("LARGE", "configuration", 4)
+    assert [step["rule"] for step in body["steps"]][:2] == ["kill switch", "gate"]
+    assert [link["model"] for link in body["chain"]] == ["LARGE", *resolved["fallbacks"]]
+    assert body["text"] is None
+    assert "required" in body["problem"]
+
+
 def test_many_units_are_resolved_at_once_by_one_release(service: Service) -> None:
     units = [f"u-{number}" for number in range(10_000)]
     answer = service.ask("/v1/resolve/batch", {"interaction": "COACHING_RESPONSE", "units": units})
@@ -232,20 +246,6 @@ def test_a_service_waits_for_its_first_release_and_starts_again_from_its_disk(tm
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         ServiceSettings.from_environment({name: value})
-
-
-def test_an_explanation_is_the_resolution_with_every_rule_on_the_way(service: Service) -> None:
-    asked = "interaction=COACHING_RESPONSE&tier=premium&unit=u-1&environment=staging"
-    resolved = service.ask(f"/v1/resolve?{asked}").body
-    explained = service.ask(f"/v1/explain?{asked}&values=%7B%7D")
-    assert explained.status == 200
-    body = explained.body
-    assert (body["version"], body["configuration"]) == (resolved["version"], resolved["configuration"])
-    assert (body["model"], body["path"], body["release"]) == ("LARGE", "configuration", 4)
-    assert [step["rule"] for step in body["steps"]][:2] == ["kill switch", "gate"]
-    assert [link["model"] for link in body["chain"]] == ["LARGE", *resolved["fallbacks"]]
-    assert body["text"] is None
-    assert "required" in body["problem"]
 
 
 def test_values_to_explain_with_are_an_object(service: Service) -> None:

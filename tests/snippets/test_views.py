@@ -80,7 +80,7 @@ def test_a_text_is_previewed_in_a_template_and_saved_with_it(client_as: ClientAs
 
     refused = client.post(f"{TONE}/versions", {**form, "body": "Be {{ nobody }}.\n", "reason": "Warmer"})
     assert refused.status == 422
-    assert "Not saved: it would break 1 template" in refused.body
+    assert "This would break the template that follows it" in refused.body
     saved = client.post(f"{TONE}/versions", {**form, "body": "Be warm.\n", "reason": "Warmer"})
     assert (saved.status, saved.location) == (303, TONE)
     assert "Saved version 2, and with it coaching_response version 3." in client.get(TONE).body

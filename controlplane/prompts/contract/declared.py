@@ -26,6 +26,11 @@ _PLAIN: Final = {
     "number": Kind.NUMBER,
     "boolean": Kind.BOOLEAN,
 }
+# One of each: joining a value with itself takes no time, and samples hold thousands.
+_LEARNT_BOOLEAN: Final = one(Kind.BOOLEAN, is_learnt=True)
+_LEARNT_TEXT: Final = one(Kind.TEXT, is_learnt=True)
+_LEARNT_NUMBER: Final = one(Kind.NUMBER, is_learnt=True)
+_LEARNT_NOTHING: Final = absent(Kind.NONE, Absence(Reason.SOMETIMES, "", is_sure=False))
 
 
 def values_of(declared: Sequence[Parameter], samples: Sequence[Mapping[str, Any]]) -> dict[str, Value]:
@@ -77,13 +82,13 @@ def _learnt(values: Sequence[Any]) -> Value:
 
 def _learnt_one(value: Any) -> Value:
     if value is None:
-        return absent(Kind.NONE, Absence(Reason.SOMETIMES, "", is_sure=False))
+        return _LEARNT_NOTHING
     if isinstance(value, bool):
-        return one(Kind.BOOLEAN, is_learnt=True)
+        return _LEARNT_BOOLEAN
     if isinstance(value, str):
-        return one(Kind.TEXT, is_learnt=True)
+        return _LEARNT_TEXT
     if isinstance(value, int | float):
-        return one(Kind.NUMBER, is_learnt=True)
+        return _LEARNT_NUMBER
     if isinstance(value, list | tuple):
         return listed(_learnt(value), is_learnt=True, is_filled=bool(value))
     return _learnt_object([value]) if isinstance(value, Mapping) else ANY

@@ -1,5 +1,6 @@
 """What holds the child that waits for the next job, as the system tells it: asked of the process, not of the code."""
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
@@ -23,26 +24,35 @@ LIMITS = {
 
 
 @pytest.fixture
-def waiting_child() -> Iterator[Path]:
-    """The child that a worker keeps ready, in /proc."""
+def worker() -> Iterator[int]:
+    """The process of a worker that has done a job, and keeps a child ready for the next."""
     pool = RenderPool(workers=1)
     pool.preview("x", {}, ())
-    (worker,) = pool._idle
-    yield next(children_of(worker._process.pid))
+    (idle,) = pool._idle
+    yield idle._process.pid
     pool.close()
 
 
-def test_the_child_that_waits_has_its_limits_already(waiting_child: Path) -> None:
-    told = limits_of(waiting_child)
-    for _ in range(200):
-        if told["Max open files"] == ("1", "1"):
-            break
-        threading.Event().wait(0.02)  # it is being forked, or sets its limits just now
-        told = limits_of(waiting_child)
+def test_the_child_that_waits_has_its_limits_already(worker: int) -> None:
+    child, told = waiting_child(worker)
     assert {name: told[name] for name in LIMITS} == LIMITS
-    status = waiting_child.joinpath("status").read_text()
+    status = child.joinpath("status").read_text()
     assert "NoNewPrivs:\t1" in status
     assert re.search(r"^Threads:\t1$", status, re.MULTILINE)
+
+
+def waiting_child(worker: int) -> tuple[Path, dict[str, tuple[str, str]]]:
+    """Return the worker's child in /proc, and its limits, as soon as the last of them stands."""
+    told: dict[str, tuple[str, str]] = {}
+    for _ in range(500):
+        # The one before may be on its way out, and the one that waits be forked, or be setting its limits, just now.
+        for child in children_of(worker):
+            with contextlib.suppress(OSError):
+                told = limits_of(child)
+                if told.get("Max open files") == LIMITS["Max open files"]:
+                    return child, told
+        threading.Event().wait(0.02)
+    raise AssertionError(f"no child of the worker came to wait under limits: {told}")
 
 
 def limits_of(process: Path) -> dict[str, tuple[str, str]]:
