@@ -21,6 +21,7 @@ from controlplane.db import now
 from controlplane.errors import NotFound
 from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
+from controlplane.releases.words import kind_name
 from controlplane.reviews.listing import emergency_count, reviews_of
 from controlplane.reviews.pages import look_at
 from controlplane.snippets import services as snippets
@@ -124,6 +125,7 @@ def change_page(
         "audit/show.html",
         event=event,
         line=pages.line_of(event),
+        kind=kind_name(event.object_kind),
         fields=pages.field_changes(event.before, event.after, leave_out={"sha256"} if text else set()),
         text=text,
         about=_reviewed(event),

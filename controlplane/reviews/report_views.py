@@ -10,6 +10,7 @@ from controlplane.accounts.actor import Role
 from controlplane.audit.archive import archived_months
 from controlplane.audit.kinds import kind_of
 from controlplane.db import now
+from controlplane.releases.words import kind_name
 from controlplane.reviews import pages
 from controlplane.reviews.report import HEAD, Period, record_export, report, rows_of
 from controlplane.reviews.tables import csv_answer, lines
@@ -41,6 +42,7 @@ def show() -> str:
         places=[(each.code, each.name) for each in environments()],
         csv_url=url_for(".as_csv", **asked),
         reasons=pages.reasons_words,
+        kind_name=kind_name,
         title_of=lambda action: kind_of(action).title,
         made_at=moment,
         made_by=signed_in().name,

@@ -498,6 +498,19 @@ def test_where_months_are_archived_the_list_says_where_it_begins(
     client = client_as("viewer")
     assert "Older months are archived: 1,200 events up to January 2025." in client.get("/changes").body
     assert "archive/2025-01.1.ndjson.gz" in client.get("/changes/record").body
+    # 2025-01-15 and none other than that month; the id is made of its moment.
+    gone = client.get("/changes/01JHMWE800ZZZZZZZZZZZZZZZZ")
+    assert gone.status == 404
+    assert "This change is archived" in gone.body
+    assert "archive/2025-01.1.ndjson.gz" in gone.body
+    assert "Page not found" in client.get("/changes/01HHMWE800ZZZZZZZZZZZZZZZZ").body
+    report = client.get("/changes/report?from=2025-01-20&to=2025-02-03").body
+    assert "January 2025: archived, and so not counted here" in report
+    assert "archived, and so" not in client.get("/changes/report?from=2025-02-01&to=2025-02-03").body
+    assert (
+        "this is the list at the end of December 2024"
+        in client_as("admin").get("/settings/people/access?on=2025-01-10").body
+    )
 
 
 def test_a_ticket_in_a_reason_is_a_link_where_the_operator_says_what_of(
