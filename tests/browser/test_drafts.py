@@ -55,6 +55,8 @@ def test_typing_without_a_pause_is_kept_all_the_same(open_page: Open) -> None:
     page = open_page(TEMPLATE)
     page.clock.install()  # the page's own clock: it goes only as far as it is told
     page.goto(f"{TEMPLATE}/edit")
+    # Who else has it open is asked at once: by a clock that jumps ahead of the answer, the question would be late.
+    expect(page.locator("#others[hx-trigger='look']:not(.htmx-request)")).to_be_attached()
     page.clock.pause_at(page.evaluate("Date.now()") + 1000)
     state = page.locator("#draft-state")
     page.get_by_label("Text of the template").focus()
