@@ -29,7 +29,9 @@ OTHER: Final = "other"
 
 _LONGEST_LABEL: Final = 128
 _SUBJECT: Final = ("interaction", "tier", "model", "variant")
-_ANSWER: Final = (*_SUBJECT, "path")
+# What went well or badly is told apart by the row of configuration too: rows number their versions each for itself.
+_ROW: Final = (*_SUBJECT, "configuration")
+_ANSWER: Final = (*_ROW, "path")
 # Where an answer's cell has what. Every cell of a histogram begins with the sum of seconds and ends with the buckets.
 _AMOUNTS: Final = {"input_tokens": 1, "output_tokens": 2, "cost": 3, "calls_without_cost": 4}
 # With what stands before the buckets, so that the place found is the place in the cell: indices from a list's end, or
@@ -54,8 +56,8 @@ class Metrics:
         metrics.lookup("COACHING_RESPONSE", "premium", "CLAUDE_3_5_SONNET", 7, seconds)
         print(metrics.prometheus())
 
-    `model` is the registry's code and `variant` the configuration's version; both are None where there is none, as on
-    the legacy path. A forked child begins at nought: what its parent counted is its parent's to tell.
+    `model` is the registry's code and `variant` the configuration's version, `configuration` the row that it is a version
+    of (`premium/*`, say); all are None where there is none, as on the legacy path. A forked child begins at nought: what its parent counted is its parent's to tell.
     """
 
     def __init__(self, environment: str | None = None) -> None:
@@ -102,9 +104,10 @@ class Metrics:
         input_tokens: int | None,
         output_tokens: int | None,
         cost: float | None,
+        configuration: str | None = None,
     ) -> None:
         """A model has answered; None says that a count or a price is not known."""
-        key = (interaction, tier, model, variant, path)
+        key = (interaction, tier, model, variant, configuration, path)
         cells = self._mine.answers
         try:
             cell = cells[key]
@@ -129,9 +132,10 @@ class Metrics:
         tier: str | None = None,
         model: str | None = None,
         variant: int | None = None,
+        configuration: str | None = None,
     ) -> None:
         """A call ended without an answer, or with one that cannot be read; `kind` is the error's."""
-        self._count(self._mine.errors, "error", (interaction, tier, model, variant, kind))
+        self._count(self._mine.errors, "error", (interaction, tier, model, variant, configuration, kind))
 
     def fallback(
         self,
@@ -142,9 +146,11 @@ class Metrics:
         tier: str | None = None,
         model: str | None = None,
         variant: int | None = None,
+        configuration: str | None = None,
     ) -> None:
         """A call stepped down; `reason` is one of few words, never the text of an error."""
-        self._count(self._mine.fallbacks, "fallback", (interaction, tier, model, variant, step, reason))
+        key = (interaction, tier, model, variant, configuration, step, reason)
+        self._count(self._mine.fallbacks, "fallback", key)
 
     def cache(self, name: str, *, hit: bool) -> None:
         """A cache was asked."""
@@ -170,8 +176,8 @@ class Metrics:
         yield self._times("call", "Time until a model had answered.", read.answers, LONG_BOUNDS, _ANSWER)
         for name, place in _AMOUNTS.items():
             yield self._sums(name, _DESCRIPTIONS[name], read.answers, _ANSWER, at=place)
-        yield self._sums("errors", "Failed calls, and unreadable answers.", read.errors, (*_SUBJECT, "kind"))
-        yield self._sums("fallbacks", "Steps down.", read.fallbacks, (*_SUBJECT, "step", "reason"))
+        yield self._sums("errors", "Failed calls, and unreadable answers.", read.errors, (*_ROW, "kind"))
+        yield self._sums("fallbacks", "Steps down.", read.fallbacks, (*_ROW, "step", "reason"))
         yield self._sums("cache_requests", "Questions to caches.", read.caches, ("cache", "result"))
         yield self._sums("paths", "Calls by the path they took.", read.paths, ("interaction", "path"))
         yield self._sums("deprecated_calls", "Calls of the old shape.", read.deprecated, _SUBJECT[:1])
@@ -368,25 +374,34 @@ def _counts(read: _Shard) -> dict[str, dict[str, int]]:
 
 
 def _variants(read: _Shard) -> list[dict[str, Any]]:
-    """Calls, errors and steps down of each interaction, tier, model and variant."""
+    """Calls, errors and steps down of each interaction, tier, model and variant of a row; the latter two by their kinds."""
     found: dict[Key, dict[str, Any]] = {}
+    subject = len(_ROW)
     for key in chain(read.answers, read.errors, read.fallbacks):
-        found.setdefault(key[:4], _no_calls(key[:4]))
+        found.setdefault(key[:subject], _no_calls(key[:subject]))
     for key, cell in read.answers.items():
-        one = found[key[:4]]
+        one = found[key[:subject]]
         one["counts"] = list(map(add, one["counts"], _distribution(LONG_BOUNDS, cell).counts))
         one["calls"] = sum(one["counts"])
         for name, place in {**_AMOUNTS, "seconds": 0}.items():
             one[name] += cell[place]
-    for name, cells in (("errors", read.errors), ("fallbacks", read.fallbacks)):
+    for name, kinds, cells in (("errors", "kinds", read.errors), ("fallbacks", "steps", read.fallbacks)):
         for key, cell in cells.items():
-            found[key[:4]][name] += int(cell[0])
+            one, kind = found[key[:subject]], _text(key[subject])
+            one[name] += int(cell[0])
+            one[kinds][kind] = one[kinds].get(kind, 0) + int(cell[0])
     return sorted(found.values(), key=lambda one: (-one["calls"], str(one)))
 
 
 def _no_calls(subject: Key) -> dict[str, Any]:
     noughts = dict.fromkeys(("calls", "errors", "fallbacks", *_AMOUNTS, "seconds"), 0)
-    return {**dict(zip(_SUBJECT, subject, strict=True)), **noughts, "counts": [0] * (len(LONG_BOUNDS) + 1)}
+    return {
+        **dict(zip(_ROW, subject, strict=True)),
+        **noughts,
+        "kinds": {},
+        "steps": {},
+        "counts": [0] * (len(LONG_BOUNDS) + 1),
+    }
 
 
 _all_metrics: "weakref.WeakSet[Metrics]" = weakref.WeakSet()

@@ -174,6 +174,7 @@ def test_totals_are_plain_values_with_the_busiest_variant_first() -> None:
         "tier": "premium",
         "model": "LARGE",
         "variant": 7,
+        "configuration": None,
         "calls": 3,
         "errors": 1,
         "fallbacks": 0,
@@ -182,6 +183,8 @@ def test_totals_are_plain_values_with_the_busiest_variant_first() -> None:
         "cost": 0.75,
         "calls_without_cost": 0,
         "seconds": 4.5,
+        "kinds": {"timeout": 1},
+        "steps": {},
         "counts": [3 if number == LONG_BOUNDS.index(2.0) else 0 for number in range(len(LONG_BOUNDS) + 1)],
     }
     assert (second["tier"], second["calls"], second["fallbacks"]) == ("free", 1, 1)

@@ -206,9 +206,10 @@ async def test_what_is_measured_says_interaction_tier_model_and_variant(place: P
     subject = 'interaction="COACHING_RESPONSE",tier="premium",model="LARGE",variant="7"'
     assert re.search(rf"lookup_seconds_count{{[^}}]*{subject}[^}}]*}} 3", text), text
     assert re.search(rf"render_seconds_count{{[^}}]*{subject}[^}}]*}} 2", text), text
+    row = r'configuration="premium/\*"'
     step = 'step="render_failed",reason="parameter"'
-    assert re.search(rf"fallback[^{{]*{{[^}}]*{subject},{step}[^}}]*}} 1", text), text
-    assert re.search(rf'error[^{{]*{{[^}}]*{subject},kind="bad_request"[^}}]*}} 1', text), text
+    assert re.search(rf"fallback[^{{]*{{[^}}]*{subject},{row},{step}[^}}]*}} 1", text), text
+    assert re.search(rf'error[^{{]*{{[^}}]*{subject},{row},kind="bad_request"[^}}]*}} 1', text), text
     assert re.search(r'path[^{]*{[^}]*path="legacy"[^}]*} 1', text), text
     assert re.search(rf"tokens[^{{]*{{[^}}]*{subject}[^}}]*}} 1000", text), text
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
-from controlplane.runtime.entries import interaction_key, tier_key
+from controlplane.runtime.entries import ANY, interaction_key, tier_key
 from controlplane.runtime.interaction_codes import InteractionCode
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.resolver import Resolution
@@ -44,6 +44,17 @@ def labels_of(
     }
 
 
+def row_of(key: str | None) -> str | None:
+    """The row of configuration that a call is counted under: `premium/*`; None without one.
+
+    Rows of tenants are counted together, as `premium/tenant`: there may be thousands, and each would be a series of its own.
+    """
+    if key is None:
+        return None
+    interaction, tier, tenant = key.split("/")[1:4]
+    return "environment" if interaction == ANY else f"{tier}/{ANY if tenant == ANY else 'tenant'}"
+
+
 @dataclass(slots=True)
 class Descent:
     """The steps down that a call has taken, with the words for each, and what it was served by when it took them."""
@@ -59,6 +70,11 @@ class Descent:
     def labels(self) -> Labels:
         """What its steps and errors are counted under, so that a variant answers for its own."""
         return labels_of(self.interaction, self.tier, self.release, self.found)
+
+    @property
+    def row(self) -> str | None:
+        """The row of configuration that it found."""
+        return row_of(self.found.key) if self.found is not None else None
 
 
 class Measurements:
@@ -77,11 +93,11 @@ class Measurements:
 
     def stepped_down(self, descent: Descent, step: Step, kind: str) -> None:
         """A call stepped down; `kind` is one of few words."""
-        self.metrics.fallback(**descent.labels, step=step, reason=kind)
+        self.metrics.fallback(**descent.labels, configuration=descent.row, step=step, reason=kind)
 
     def failed(self, descent: Descent, kind: str) -> None:
         """Something went wrong that the caller sees."""
-        self.metrics.error(**descent.labels, kind=kind)
+        self.metrics.error(**descent.labels, configuration=descent.row, kind=kind)
 
     def took(self, descent: Descent, path: Path) -> None:
         """A call takes a path."""
@@ -100,4 +116,5 @@ class Measurements:
             input_tokens=response.usage.input_tokens,
             output_tokens=response.usage.output_tokens,
             cost=response.cost,
+            configuration=row_of(response.configuration),
         )
