@@ -5,6 +5,8 @@ from controlplane.audit import models as audit
 from controlplane.configurations import models as configurations
 from controlplane.db import Base
 from controlplane.fleet import models as fleet
+from controlplane.guards import models as guards
+from controlplane.health import models as health
 from controlplane.prompts import models as prompts
 from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
@@ -22,6 +24,8 @@ __all__ = [
     "audit",
     "configurations",
     "fleet",
+    "guards",
+    "health",
     "prompts",
     "proposals",
     "registry",

@@ -9,7 +9,7 @@ whose clock is minutes off no time is taken: what it says began when that was fi
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Engine, case, delete, exists, or_, select
@@ -43,19 +43,30 @@ def observe(
     environment: str,
     *,
     clock: Callable[[], dt.datetime] = now,
+    heard: Sequence[Heard] = (),
 ) -> None:
-    """Read the heartbeats of an environment if that is due; raises what the store raises."""
+    """Read the heartbeats of an environment if that is due; raises what the store raises.
+
+    `heard` are given what was read, in the same transaction: nobody else reads heartbeats of this environment until it ends.
+    """
     at = clock()
     pointer = _pointer(store, environment)
     with transaction(engine) as session:
         if not _is_due(session, environment, pointer, at):
             return
-    found = sorted(store.read_heartbeats(environment).items())
-    beats = {process: read(process, data) for process, data in found if is_process(process)}
+    found = {
+        process: data
+        for process, data in sorted(store.read_heartbeats(environment).items())
+        if is_process(process)
+    }
+    beats = {process: read(process, data) for process, data in found.items()}
     with transaction(engine) as session:
         # The row is the lock: of two workers the one that looked earlier must not write over the other.
         if _note(session, environment, pointer, at):
-            _keep(session, environment, beats, clock())
+            at = clock()
+            _keep(session, environment, beats, at)
+            for hear in heard:
+                hear(session, environment, found, at)
 
 
 def _pointer(store: ReleaseStore, environment: str) -> Pointer | None:

@@ -1,0 +1,1 @@
+"""Guards: what is better known before somebody looks. Each version of a rollout is held against the baseline, all the time."""

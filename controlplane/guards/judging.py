@@ -1,0 +1,211 @@
+"""From minutes of counts to what is known of each version of a rollout, one minute after the other. Pure.
+
+Minutes are put together into blocks until both the baseline and the version have `LEAST_IN_BLOCK` calls: how many calls come
+says nothing of how they go, so this may be decided as they come. What is known is a value that can be kept as JSON and gone
+on with, minute by minute; nothing is ever worked out from the beginning again.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from controlplane.guards.evidence import Arm, Evidence, MeanEvidence, block
+from controlplane.guards.measures import Measure, arm_of, mean_of, slow_bound
+from controlplane.health.reading import Counts
+from controlplane.runtime.metrics import LONG_BOUNDS
+
+LEAST_IN_BLOCK: Final = 5
+ALARMS: Final = 0.05
+"""The chance that any guard of a rollout is ever set off by chance alone is at most this."""
+SOME: Final = math.log(10)
+_FADING: Final = 0.5 ** (1 / 30)
+"""Of what blocks before say of a rate, half is forgotten after 30: it may have changed."""
+
+Minute = Mapping[int, Counts]
+"""How the calls of each version went in one minute."""
+
+
+class Watched(msgspec.Struct):
+    """One measure of one version: the evidence against it, and how far it has ever got while the difference mattered."""
+
+    rate: Evidence = msgspec.field(default_factory=Evidence)
+    mean: MeanEvidence = msgspec.field(default_factory=MeanEvidence)
+    peak: float = 0.0
+
+
+class Against(msgspec.Struct):
+    """One version against the baseline: the block that is being filled, all since the beginning, and of late."""
+
+    block: tuple[Counts, Counts] = (Counts(), Counts())
+    total: tuple[Counts, Counts] = (Counts(), Counts())
+    late: tuple[Counts, Counts] = (Counts(), Counts())
+    measures: dict[str, Watched] = {}
+
+
+class Known(msgspec.Struct):
+    """All that is known of a rollout's versions, the baseline's number apart."""
+
+    versions: dict[str, Against] = {}  # JSON has no keys but words
+
+    def against(self, version: int) -> Against:
+        """What is known of one version."""
+        return self.versions.setdefault(str(version), Against())
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is watched, with the smallest difference that matters of each; and the fewest calls to say anything about."""
+
+    tolerances: Mapping[Measure, float]
+    least_calls: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one version stands in one measure. `baseline` and `variant` are rates or means, None where there is none.
+
+    `evidence` is the natural logarithm of the most that ever spoke against the version, `needed` what sets the guard off.
+    """
+
+    version: int
+    measure: Measure
+    baseline: float | None
+    variant: float | None
+    evidence: float
+    needed: float
+    calls: tuple[int, int]
+    enough: bool
+
+    @property
+    def is_breach(self) -> bool:
+        """Whether the guard is set off."""
+        return self.enough and self.evidence >= self.needed
+
+
+def known_from(kept: Any) -> Known:
+    """What was kept as JSON; anything else is a beginning."""
+    try:
+        return msgspec.convert(kept, Known, strict=False)
+    except msgspec.ValidationError:
+        return Known()
+
+
+def to_keep(known: Known) -> Any:
+    """What is known, as JSON."""
+    return msgspec.to_builtins(known)
+
+
+def learn(
+    known: Known, minutes: Iterable[Minute], *, baseline: int, versions: Iterable[int], settings: Settings
+) -> None:
+    """Go on with these minutes, in their order."""
+    each = list(versions)
+    for minute in minutes:
+        for version in each:
+            _learn_of(
+                known.against(version),
+                minute.get(baseline, Counts()),
+                minute.get(version, Counts()),
+                settings,
+            )
+
+
+def findings(known: Known, *, versions: Iterable[int], settings: Settings) -> list[Finding]:
+    """How each version stands in each measure that is watched."""
+    each = list(versions)
+    needed = math.log(max(1, len(each) * len(settings.tolerances)) / ALARMS)
+    return [
+        _finding(known.against(version), version, measure, needed, settings)
+        for version in each
+        for measure in settings.tolerances
+    ]
+
+
+def _learn_of(against: Against, baseline: Counts, variant: Counts, settings: Settings) -> None:
+    filled = against.block[0].plus(baseline), against.block[1].plus(variant)
+    if min(each.asked for each in filled) < LEAST_IN_BLOCK:
+        against.block = filled
+        return
+    before, after = against.late, tuple(map(_later, against.late, filled))
+    against.block, against.late = (Counts(), Counts()), (after[0], after[1])
+    against.total = against.total[0].plus(filled[0]), against.total[1].plus(filled[1])
+    for measure, tolerance in settings.tolerances.items():
+        watched = against.measures.setdefault(measure.value, Watched())
+        if measure.is_rate:
+            _learn_rate(watched, measure, filled, before, against.late, tolerance / 100)
+        else:
+            _learn_mean(watched, measure, filled, tolerance / 100)
+
+
+def _learn_rate(
+    watched: Watched,
+    measure: Measure,
+    filled: tuple[Counts, Counts],
+    before: tuple[Counts, Counts],
+    late: tuple[Counts, Counts],
+    difference: float,
+) -> None:
+    # What counts as slow is known before the block, too.
+    bound = slow_bound(before[0].times)
+    arms, guesses, now = (
+        tuple(arm_of(measure, counts, bound=bound) for counts in pair) for pair in (filled, before, late)
+    )
+    value = block(arms[0], arms[1], before=(guesses[0], guesses[1]), difference=difference)
+    watched.rate.add(value)
+    if now[1].rate - now[0].rate >= difference:
+        watched.peak = max(watched.peak, watched.rate.log)
+
+
+def _learn_mean(watched: Watched, measure: Measure, filled: tuple[Counts, Counts], tolerance: float) -> None:
+    baseline, variant = (mean_of(measure, counts) for counts in filled)
+    if baseline is None or variant is None:
+        return
+    watched.mean.add(variant - (1 + tolerance) * baseline, scale=baseline)
+    if watched.mean.mean > 0:
+        watched.peak = max(watched.peak, watched.mean.log)
+
+
+def _finding(
+    against: Against, version: int, measure: Measure, needed: float, settings: Settings
+) -> Finding:
+    baseline, variant = values_of(measure, against.total)
+    calls = against.total[0].asked, against.total[1].asked
+    watched = against.measures.get(measure.value, Watched())
+    return Finding(
+        version=version,
+        measure=measure,
+        baseline=baseline,
+        variant=variant,
+        evidence=watched.peak,
+        needed=needed,
+        calls=calls,
+        enough=min(calls) >= settings.least_calls,
+    )
+
+
+def values_of(measure: Measure, pair: tuple[Counts, Counts]) -> tuple[float | None, float | None]:
+    """The measure of the baseline and of a version."""
+    if not measure.is_rate:
+        return mean_of(measure, pair[0]), mean_of(measure, pair[1])
+    bound = slow_bound(pair[0].times)
+    baseline, variant = (arm_of(measure, counts, bound=bound) for counts in pair)
+    return _rate(baseline), _rate(variant)
+
+
+def bound_seconds(baseline: Counts) -> float:
+    """What counts as slow, in seconds."""
+    return LONG_BOUNDS[slow_bound(baseline.times)]
+
+
+def _rate(arm: Arm) -> float | None:
+    return arm.rate if arm.calls else None
+
+
+def _later(late: Counts, now: Counts) -> Counts:
+    """What was known of late, a little of it forgotten, and what is new."""
+    amounts = (_FADING * old + new for old, new in zip(late[:-1], now[:-1], strict=True))
+    times = tuple(_FADING * old + new for old, new in zip(late.times, now.times, strict=True))
+    return Counts(*amounts, times)
