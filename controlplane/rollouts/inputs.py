@@ -34,7 +34,7 @@ Reason = Annotated[str, BeforeValidator(_text)]
 
 
 class ReasonInput(BaseModel):
-    """For abort and finish."""
+    """For abort, pause, resume and finish."""
 
     reason: Reason = ""
     base: Base = 0

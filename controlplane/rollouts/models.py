@@ -17,6 +17,7 @@ class Rollout(Base):
         CheckConstraint("state IN ('running', 'finished', 'aborted')", name="state_is_known"),
         CheckConstraint("to_version <> from_version", name="versions_differ"),
         CheckConstraint("(state = 'running') = (ended_at IS NULL)", name="end_matches_state"),
+        CheckConstraint("num_nulls(paused_at, paused_by, paused_reason) IN (0, 3)", name="pause_is_whole"),
         Index(
             "uq_rollouts_running",
             "environment",
@@ -36,3 +37,7 @@ class Rollout(Base):
     started_by: Mapped[str]
     ended_at: Mapped[dt.datetime | None]
     ended_by: Mapped[str | None]
+    # Held where it is; the share is no part of it, so a pause is no release.
+    paused_at: Mapped[dt.datetime | None]
+    paused_by: Mapped[str | None]
+    paused_reason: Mapped[str | None]

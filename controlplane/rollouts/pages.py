@@ -16,6 +16,7 @@ from controlplane.registry.models import Environment, Interaction
 from controlplane.registry.services import list_interactions
 from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.rollouts import documents, standing, wording
+from controlplane.rollouts.acts import Act, acts_of
 from controlplane.rollouts.ranges import moved
 from controlplane.rollouts.standing import Live, Standing
 from controlplane.runtime import canonical
@@ -23,6 +24,8 @@ from controlplane.runtime.bucketing import BUCKETS, size
 from controlplane.runtime.entries import gate_key
 
 PRESETS = (1_000, 10_000, 50_000, BUCKETS)
+
+WITHOUT_RELEASE = ("rollout.paused", "rollout.resumed")
 
 Bar = tuple[tuple[str, float, int], ...]
 
@@ -49,8 +52,14 @@ class Panel:
 
     @property
     def next_share(self) -> int | None:
-        """The next step up, in buckets."""
-        return next_share(self.running.share) if self.running else None
+        """The next step up, in buckets; none while it is paused."""
+        here = self.running
+        return next_share(here.share) if here and not here.paused else None
+
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        """What else may be done to the running one."""
+        return acts_of(self.running) if self.running else ()
 
 
 @dataclass(frozen=True)
@@ -246,17 +255,24 @@ def _idle(live: Sequence[int], startable: Sequence[object], configuration: Confi
 
 
 def _history(session: Session, environment: str, here: Standing) -> tuple[AuditEvent, ...]:
-    """The audit's account of every release that began, moved or ended a rollout, newest first."""
+    """The audit's account of all that began, moved, held or ended a rollout, newest first."""
     releases = [f"{environment}/{number}" for number in here.releases]
+    of_it = (AuditEvent.object_kind == "configuration") & (AuditEvent.object_key == here.place.path)
+    # What moves nobody is no release: it is found by its time.
+    meanwhile = AuditEvent.action.in_(WITHOUT_RELEASE) & (AuditEvent.at >= here.first.at)
+    if here.end is not None:
+        meanwhile &= AuditEvent.at <= here.end.at
     query = (
         select(AuditEvent)
         .where(
-            or_(
-                (AuditEvent.object_kind == "configuration") & (AuditEvent.object_key == here.place.path),
-                (AuditEvent.object_kind == "release") & AuditEvent.object_key.in_(releases),
-            ),
             AuditEvent.environment == environment,
-            AuditEvent.release.in_(here.releases),
+            or_(
+                of_it & AuditEvent.release.in_(here.releases),
+                (AuditEvent.object_kind == "release")
+                & AuditEvent.object_key.in_(releases)
+                & AuditEvent.release.in_(here.releases),
+                of_it & meanwhile,
+            ),
         )
         .order_by(AuditEvent.sequence.desc())
     )

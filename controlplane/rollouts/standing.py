@@ -94,6 +94,16 @@ class Standing:
         return self.state is State.RUNNING
 
     @property
+    def paused(self) -> bool:
+        """Whether it runs and is held where it is."""
+        return self.running and self.rollout.paused_at is not None
+
+    @property
+    def tone(self) -> str:
+        """The tone of its chip."""
+        return "paused" if self.paused else self.state.tone
+
+    @property
     def document(self) -> Json:
         """The entry with both versions, as it is or last was."""
         return self.last.document or {}
@@ -111,6 +121,8 @@ class Standing:
     @property
     def label(self) -> str:
         """The chip's words."""
+        if self.paused:
+            return f"Paused at {share_words(self.share)}"
         return f"{self.state.label} {share_words(self.share)}" if self.running else self.state.label
 
     @property

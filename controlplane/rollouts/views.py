@@ -17,8 +17,11 @@ from controlplane.configurations.services import get_configuration
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry.models import Interaction
 from controlplane.registry.services import get as get_registered
-from controlplane.rollouts import pages, services, standing
+from controlplane.rollouts import acts, pages, services, standing
+from controlplane.rollouts.acts import Act
+from controlplane.rollouts.gates import set_gate
 from controlplane.rollouts.inputs import ReasonInput, ShareInput, StartInput
+from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.ranges import format_share, parse_share, share_words
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.environments import current_environment
@@ -134,28 +137,84 @@ def move(environment: str, number: int) -> ResponseReturnValue:
 @requires(Role.ON_CALL)
 def abort(environment: str, number: int) -> ResponseReturnValue:
     """Ask for the reason to abort."""
-    return _asked_end(environment, number, "abort")
+    return _asked(environment, number, acts.ABORT)
 
 
 @blueprint.post(f"{ONE}/abort")
 @requires(Role.ON_CALL)
 def abort_now(environment: str, number: int) -> ResponseReturnValue:
     """Everyone back. Not refused because somebody moved the share meanwhile: whoever aborts means at any share."""
-    return _end(environment, number, "abort")
+    return _act(
+        environment,
+        number,
+        acts.ABORT,
+        lambda rollout, wanted: services.abort(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
+
+
+@blueprint.get(f"{ONE}/pause")
+@requires(Role.ON_CALL)
+def pause(environment: str, number: int) -> ResponseReturnValue:
+    """Ask for the reason to pause."""
+    return _asked(environment, number, acts.PAUSE)
+
+
+@blueprint.post(f"{ONE}/pause")
+@requires(Role.ON_CALL)
+def pause_now(environment: str, number: int) -> ResponseReturnValue:
+    """Hold it where it is by now, wherever that is."""
+    return _act(
+        environment,
+        number,
+        acts.PAUSE,
+        lambda rollout, wanted: services.pause(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
+
+
+@blueprint.get(f"{ONE}/resume")
+@requires(Role.PUBLISHER)
+def resume(environment: str, number: int) -> ResponseReturnValue:
+    """Ask for the reason to go on."""
+    return _asked(environment, number, acts.RESUME)
+
+
+@blueprint.post(f"{ONE}/resume")
+@requires(Role.PUBLISHER)
+def resume_now(environment: str, number: int) -> ResponseReturnValue:
+    """Let it be raised again."""
+    return _act(
+        environment,
+        number,
+        acts.RESUME,
+        lambda rollout, wanted: services.resume(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
 
 
 @blueprint.get(f"{ONE}/finish")
 @requires(Role.PUBLISHER)
 def finish(environment: str, number: int) -> ResponseReturnValue:
     """Ask for the reason to finish."""
-    return _asked_end(environment, number, "finish")
+    return _asked(environment, number, acts.FINISH)
 
 
 @blueprint.post(f"{ONE}/finish")
 @requires(Role.PUBLISHER)
 def finish_now(environment: str, number: int) -> ResponseReturnValue:
     """The newer version for everyone."""
-    return _end(environment, number, "finish")
+    return _act(
+        environment,
+        number,
+        acts.FINISH,
+        lambda rollout, wanted: services.finish(
+            db_session(), rollout, reason=wanted.reason, base=wanted.base, actor=current_actor()
+        ),
+    )
 
 
 @blueprint.get(f"/_{ONE}/effect")
@@ -201,7 +260,7 @@ def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
         return _gate_page(environment, row, form), 422
     wanted = form.value
     try:
-        services.set_gate(
+        set_gate(
             db_session(),
             environment,
             interaction,
@@ -315,43 +374,39 @@ def _show_page(environment: str, number: int, form: Form | None, *, conflict: st
     )
 
 
-def _asked_end(environment: str, number: int, verb: str) -> ResponseReturnValue:
+def _asked(environment: str, number: int, act: Act) -> ResponseReturnValue:
     here = standing.get_standing(db_session(), environment, number)
-    if not here.running:
+    if act not in acts.acts_of(here):
         return redirect(url_for(".show", number=number), 303)
-    return _end_page(here, verb, None)
+    return _act_page(here, act, None)
 
 
-def _end_page(here: standing.Standing, verb: str, form: Form | None, *, conflict: str | None = None) -> str:
+def _act_page(here: standing.Standing, act: Act, form: Form | None, *, conflict: str | None = None) -> str:
     return render_template(
-        "rollouts/end.html",
+        "rollouts/act.html",
         here=here,
-        verb=verb,
+        act=act,
+        possible=act in acts.acts_of(here),
         form=_renewed(form, here.last.release, {}),
         protected=pages.is_protected(db_session(), here.rollout.environment),
         conflict=conflict,
     )
 
 
-def _end(environment: str, number: int, verb: str) -> ResponseReturnValue:
-    rollout = services.get_rollout(db_session(), environment, number)
+def _act(
+    environment: str, number: int, act: Act, do: Callable[[Rollout, ReasonInput], object]
+) -> ResponseReturnValue:
+    before = standing.get_standing(db_session(), environment, number)
     form = parse(ReasonInput, request.form)
-    wanted = form.value or ReasonInput()
     try:
-        if verb == "abort":
-            services.abort(db_session(), rollout, reason=wanted.reason, actor=current_actor())
-        else:
-            services.finish(
-                db_session(), rollout, reason=wanted.reason, base=wanted.base, actor=current_actor()
-            )
+        do(before.rollout, form.value or ReasonInput())
     except Refused as refusal:
         here = standing.get_standing(db_session(), environment, number)
-        return _end_page(here, verb, form.refused(refusal)), 422
+        return _act_page(here, act, form.refused(refusal)), 422
     except Conflict as conflict:
         here = standing.get_standing(db_session(), environment, number)
-        return _end_page(here, verb, form, conflict=str(conflict)), 409
-    left = rollout.from_version if verb == "abort" else rollout.to_version
-    flash(f"{'Aborted' if verb == 'abort' else 'Finished'}: everyone is on version {left}.")
+        return _act_page(here, act, form, conflict=str(conflict)), 409
+    flash(act.done(before))
     return redirect(url_for(".show", number=number), 303)
 
 

@@ -273,6 +273,11 @@ def rollout(rest: str = "", **changes: Any) -> Case:
     return case
 
 
+def resume_a_rollout(admin: Admin) -> Sent:
+    admin.do(rollout("/pause")(admin))
+    return rollout("/resume")(admin)
+
+
 def start_rollout(admin: Admin) -> Sent:
     admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
     page = "/production/rollouts/new?configuration=COACHING_RESPONSE/basic"
@@ -413,6 +418,8 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/rollouts/<int:number>": rollout(share="50"),
     "POST /<environment>/rollouts/<int:number>/abort": rollout("/abort"),
     "POST /<environment>/rollouts/<int:number>/finish": rollout("/finish"),
+    "POST /<environment>/rollouts/<int:number>/pause": rollout("/pause"),
+    "POST /<environment>/rollouts/<int:number>/resume": resume_a_rollout,
     "POST /<environment>/proposals": propose_saved,
     "POST /<environment>/proposals/rollout": propose_rollout,
     "POST /<environment>/proposals/new": choose,

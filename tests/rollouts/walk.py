@@ -66,6 +66,12 @@ class Walk:
     def abort(self, rollout: Rollout, *, base: int | None = None) -> None:
         services.abort(self.session, rollout, reason=REASON, actor=self.actor, base=base)
 
+    def pause(self, rollout: Rollout) -> None:
+        services.pause(self.session, rollout, reason=REASON, actor=self.actor)
+
+    def resume(self, rollout: Rollout) -> None:
+        services.resume(self.session, rollout, reason=REASON, actor=self.actor)
+
     def finish(self, rollout: Rollout) -> None:
         services.finish(self.session, rollout, reason=REASON, actor=self.actor)
 
