@@ -18,6 +18,7 @@ from controlplane.chores import Chore
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine
 from controlplane.fleet.observing import observe
+from controlplane.guards.watching import watch
 from controlplane.health import series
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
@@ -30,7 +31,9 @@ from controlplane.switches.export import bring_up
 _SECONDS = 2.0
 # An anchor may come so long after its release; what it costs is a look at the newest events.
 _RECORD_SECONDS = 10.0
-_CONNECTIONS = 6
+# A minute that is over is looked at so much later at most.
+_GUARD_SECONDS = 10.0
+_CONNECTIONS = 7
 
 
 def chores_of(
@@ -40,6 +43,7 @@ def chores_of(
     return [
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
         Chore("processes", _SECONDS, lambda code: observe(engine, store, code, heard=[series.add])),
+        Chore("guards", _GUARD_SECONDS, lambda code: watch(engine, code)),
         Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
         Chore(
             "record",

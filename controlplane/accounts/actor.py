@@ -34,7 +34,7 @@ class Role(enum.StrEnum):
 class Actor:
     """Somebody or something that changes state, with the way it came in."""
 
-    kind: str  # "person", "system", "token", or "schedule": the clock, in the name of a person
+    kind: str  # "person", "system", "token", "guard", or "schedule": the clock, in the name of a person
     id: str  # a person's id, or the name of the part of the system
     name: str
     role: Role

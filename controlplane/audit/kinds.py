@@ -43,6 +43,8 @@ _LISTED = (
     ),
     Kind("gate.lowered", "Gate lowered", Holds.DOCUMENTS, _MOVES),
     Kind("gate.raised", "Gate raised", Holds.DOCUMENTS, _MOVES),
+    Kind("guard.chosen", "Guards chosen"),
+    Kind("guard.set_off", "Guard set off", Holds.NOTHING, _LOUD, changes=False),
     Kind("people.exported", "Access list exported", changes=False),
     Kind("person.added", "Person added"),
     Kind("person.disabled", "Person disabled", tone=_LOUD),

@@ -1,4 +1,4 @@
-"""From minutes of counts to what is known of each version of a rollout, one minute after the other. Pure.
+"""From minutes of counts to what is known of a rollout's version, one minute after the other. Pure.
 
 Minutes are put together into blocks until both the baseline and the version have `LEAST_IN_BLOCK` calls: how many calls come
 says nothing of how they go, so this may be decided as they come. What is known is a value that can be kept as JSON and gone
@@ -24,35 +24,25 @@ SOME: Final = math.log(10)
 _FADING: Final = 0.5 ** (1 / 30)
 """Of what blocks before say of a rate, half is forgotten after 30: it may have changed."""
 
-Minute = Mapping[int, Counts]
-"""How the calls of each version went in one minute."""
+Pair = tuple[Counts, Counts]
+"""Counts of the baseline and of the version that is held against it."""
 
 
 class Watched(msgspec.Struct):
-    """One measure of one version: the evidence against it, and how far it has ever got while the difference mattered."""
+    """One measure: the evidence against the version, and the most of it while the difference mattered."""
 
     rate: Evidence = msgspec.field(default_factory=Evidence)
     mean: MeanEvidence = msgspec.field(default_factory=MeanEvidence)
     peak: float = 0.0
 
 
-class Against(msgspec.Struct):
-    """One version against the baseline: the block that is being filled, all since the beginning, and of late."""
-
-    block: tuple[Counts, Counts] = (Counts(), Counts())
-    total: tuple[Counts, Counts] = (Counts(), Counts())
-    late: tuple[Counts, Counts] = (Counts(), Counts())
-    measures: dict[str, Watched] = {}
-
-
 class Known(msgspec.Struct):
-    """All that is known of a rollout's versions, the baseline's number apart."""
+    """All that is known of one version: the block that is being filled, all since the beginning, of late, and the evidence."""
 
-    versions: dict[str, Against] = {}  # JSON has no keys but words
-
-    def against(self, version: int) -> Against:
-        """What is known of one version."""
-        return self.versions.setdefault(str(version), Against())
+    block: Pair = (Counts(), Counts())
+    total: Pair = (Counts(), Counts())
+    late: Pair = (Counts(), Counts())
+    measures: dict[str, Watched] = {}
 
 
 @dataclass(frozen=True)
@@ -65,12 +55,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Finding:
-    """How one version stands in one measure. `baseline` and `variant` are rates or means, None where there is none.
+    """How the version stands in one measure. `baseline` and `variant` are rates or means, None where there is none.
 
     `evidence` is the natural logarithm of the most that ever spoke against the version, `needed` what sets the guard off.
     """
 
-    version: int
     measure: Measure
     baseline: float | None
     variant: float | None
@@ -98,44 +87,31 @@ def to_keep(known: Known) -> Any:
     return msgspec.to_builtins(known)
 
 
-def learn(
-    known: Known, minutes: Iterable[Minute], *, baseline: int, versions: Iterable[int], settings: Settings
-) -> None:
+def learn(known: Known, minutes: Iterable[Pair], *, settings: Settings) -> None:
     """Go on with these minutes, in their order."""
-    each = list(versions)
     for minute in minutes:
-        for version in each:
-            _learn_of(
-                known.against(version),
-                minute.get(baseline, Counts()),
-                minute.get(version, Counts()),
-                settings,
-            )
+        filled = known.block[0].plus(minute[0]), known.block[1].plus(minute[1])
+        if min(each.asked for each in filled) < LEAST_IN_BLOCK:
+            known.block = filled
+        else:
+            known.block = (Counts(), Counts())
+            _learn_block(known, filled, settings)
 
 
-def findings(known: Known, *, versions: Iterable[int], settings: Settings) -> list[Finding]:
-    """How each version stands in each measure that is watched."""
-    each = list(versions)
-    needed = math.log(max(1, len(each) * len(settings.tolerances)) / ALARMS)
-    return [
-        _finding(known.against(version), version, measure, needed, settings)
-        for version in each
-        for measure in settings.tolerances
-    ]
+def findings(known: Known, *, settings: Settings) -> list[Finding]:
+    """How the version stands in each measure that is watched."""
+    needed = math.log(max(1, len(settings.tolerances)) / ALARMS)
+    return [_finding(known, measure, needed, settings) for measure in settings.tolerances]
 
 
-def _learn_of(against: Against, baseline: Counts, variant: Counts, settings: Settings) -> None:
-    filled = against.block[0].plus(baseline), against.block[1].plus(variant)
-    if min(each.asked for each in filled) < LEAST_IN_BLOCK:
-        against.block = filled
-        return
-    before, after = against.late, tuple(map(_later, against.late, filled))
-    against.block, against.late = (Counts(), Counts()), (after[0], after[1])
-    against.total = against.total[0].plus(filled[0]), against.total[1].plus(filled[1])
+def _learn_block(known: Known, filled: Pair, settings: Settings) -> None:
+    before = known.late
+    known.late = _later(before[0], filled[0]), _later(before[1], filled[1])
+    known.total = known.total[0].plus(filled[0]), known.total[1].plus(filled[1])
     for measure, tolerance in settings.tolerances.items():
-        watched = against.measures.setdefault(measure.value, Watched())
+        watched = known.measures.setdefault(measure.value, Watched())
         if measure.is_rate:
-            _learn_rate(watched, measure, filled, before, against.late, tolerance / 100)
+            _learn_rate(watched, measure, filled, before, known.late, tolerance / 100)
         else:
             _learn_mean(watched, measure, filled, tolerance / 100)
 
@@ -143,9 +119,9 @@ def _learn_of(against: Against, baseline: Counts, variant: Counts, settings: Set
 def _learn_rate(
     watched: Watched,
     measure: Measure,
-    filled: tuple[Counts, Counts],
-    before: tuple[Counts, Counts],
-    late: tuple[Counts, Counts],
+    filled: Pair,
+    before: Pair,
+    late: Pair,
     difference: float,
 ) -> None:
     # What counts as slow is known before the block, too.
@@ -159,7 +135,7 @@ def _learn_rate(
         watched.peak = max(watched.peak, watched.rate.log)
 
 
-def _learn_mean(watched: Watched, measure: Measure, filled: tuple[Counts, Counts], tolerance: float) -> None:
+def _learn_mean(watched: Watched, measure: Measure, filled: Pair, tolerance: float) -> None:
     baseline, variant = (mean_of(measure, counts) for counts in filled)
     if baseline is None or variant is None:
         return
@@ -168,26 +144,22 @@ def _learn_mean(watched: Watched, measure: Measure, filled: tuple[Counts, Counts
         watched.peak = max(watched.peak, watched.mean.log)
 
 
-def _finding(
-    against: Against, version: int, measure: Measure, needed: float, settings: Settings
-) -> Finding:
-    baseline, variant = values_of(measure, against.total)
-    calls = against.total[0].asked, against.total[1].asked
-    watched = against.measures.get(measure.value, Watched())
+def _finding(known: Known, measure: Measure, needed: float, settings: Settings) -> Finding:
+    baseline, variant = values_of(measure, known.total)
+    calls = int(known.total[0].asked), int(known.total[1].asked)
     return Finding(
-        version=version,
         measure=measure,
         baseline=baseline,
         variant=variant,
-        evidence=watched.peak,
+        evidence=known.measures.get(measure.value, Watched()).peak,
         needed=needed,
         calls=calls,
         enough=min(calls) >= settings.least_calls,
     )
 
 
-def values_of(measure: Measure, pair: tuple[Counts, Counts]) -> tuple[float | None, float | None]:
-    """The measure of the baseline and of a version."""
+def values_of(measure: Measure, pair: Pair) -> tuple[float | None, float | None]:
+    """The measure of the baseline and of the version."""
     if not measure.is_rate:
         return mean_of(measure, pair[0]), mean_of(measure, pair[1])
     bound = slow_bound(pair[0].times)
@@ -208,4 +180,4 @@ def _later(late: Counts, now: Counts) -> Counts:
     """What was known of late, a little of it forgotten, and what is new."""
     amounts = (_FADING * old + new for old, new in zip(late[:-1], now[:-1], strict=True))
     times = tuple(_FADING * old + new for old, new in zip(late.times, now.times, strict=True))
-    return Counts(*amounts, times)
+    return Counts._make([*amounts, times])

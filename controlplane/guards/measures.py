@@ -105,5 +105,3 @@ def mean_of(measure: Measure, counts: Counts) -> float | None:
         priced = counts.answered - counts.unpriced
         return counts.cost / priced if priced >= LEAST_IN_MEAN else None
     return counts.output_tokens / counts.answered if counts.answered >= LEAST_IN_MEAN else None
-
-

@@ -1,4 +1,4 @@
-"""What each rollout is guarded by, what is known of its versions, and what guards were set off by."""
+"""What each rollout is guarded by, what is known of its version, and what guards were set off by."""
 
 import datetime as dt
 
@@ -25,7 +25,7 @@ class GuardSettings(Base):
 
 
 class GuardWatch(Base):
-    """What is known of a rollout's versions: `known` holds the minutes after `since` up to `through`.
+    """What is known of a rollout's version: `known` holds the minutes after `since` up to `through`.
 
     The row is the lock: of two workers one goes on at a time, and each minute is taken into account once.
     """
@@ -33,7 +33,6 @@ class GuardWatch(Base):
     __tablename__ = "guard_watches"
 
     rollout: Mapped[int] = mapped_column(ForeignKey("rollouts.number"), primary_key=True)
-    baseline: Mapped[int]
     since: Mapped[dt.datetime]
     through: Mapped[dt.datetime]
     looked_at: Mapped[dt.datetime]
@@ -53,7 +52,6 @@ class GuardBreach(Base):
     number: Mapped[int] = mapped_column(Identity(), primary_key=True)
     environment: Mapped[str] = mapped_column(ForeignKey("environments.code"))
     rollout: Mapped[int] = mapped_column(ForeignKey("rollouts.number"))
-    version: Mapped[int]
     measures: Mapped[list[str]]
     at: Mapped[dt.datetime]
     since: Mapped[dt.datetime]  # what it was set off by came after this

@@ -67,18 +67,18 @@ class Counts(NamedTuple):
 
     def plus(self, other: "Counts") -> "Counts":
         """Both together."""
-        return Counts(*map(add, self[:-1], other[:-1]), tuple(map(add, self.times, other.times)))
+        return Counts._make([*map(add, self[:-1], other[:-1]), tuple(map(add, self.times, other.times))])
 
     def since(self, before: "Counts") -> "Counts":
         """What came after `before`."""
         amounts = (max(0, mine - theirs) for mine, theirs in zip(self[:-1], before[:-1], strict=True))
         times = (max(0, mine - theirs) for mine, theirs in zip(self.times, before.times, strict=True))
-        return Counts(*amounts, tuple(times))
+        return Counts._make([*amounts, tuple(times)])
 
     def or_later(self, other: "Counts") -> "Counts":
         """Of two readings of what only grows, the later one."""
         amounts = map(max, self[:-1], other[:-1])
-        return Counts(*amounts, tuple(map(max, self.times, other.times)))
+        return Counts._make([*amounts, tuple(map(max, self.times, other.times))])
 
 
 class Lookups(NamedTuple):
@@ -109,7 +109,7 @@ class Told:
     """What one process counted since it began. `whole`: it left no series out for want of room."""
 
     counts: Mapping[Subject, Counts] = field(default_factory=dict)
-    lookups: Lookups = Lookups()
+    lookups: Lookups = field(default_factory=Lookups)
     whole: bool = True
     started_at: dt.datetime | None = None
     written_at: dt.datetime | None = None
@@ -181,9 +181,7 @@ def _variant(raw: msgspec.Raw) -> _Variant | None:
 
 
 def _subject(variant: _Variant) -> Subject:
-    return Subject(
-        variant.interaction, variant.tier or "", variant.configuration or "", variant.variant or 0
-    )
+    return Subject(variant.interaction, variant.tier or "", variant.configuration or "", variant.variant or 0)
 
 
 def _counts(variant: _Variant) -> Counts:

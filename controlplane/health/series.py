@@ -142,7 +142,9 @@ def _keep(
 def _unpacked(counts: list[Any]) -> dict[Subject, Counts]:
     wide = len(Subject._fields)
     return {
-        Subject(*each[:wide]): Counts(*each[wide:-1], tuple(each[-1]))  # what JSON gives back are lists
+        Subject(*each[:wide]): Counts._make(
+            [*each[wide:-1], tuple(each[-1])]
+        )  # what JSON gives back are lists
         for each in counts
     }
 

@@ -1,0 +1,56 @@
+"""What was measured, how far apart and how surely, in words. Pure."""
+
+import math
+
+from controlplane.guards.judging import SOME, Finding
+from controlplane.guards.measures import Measure
+
+
+def value_words(measure: Measure, value: float | None) -> str:
+    """A rate or a mean: "1.2 %", "312 tokens"; "not known" where there is none."""
+    if value is None:
+        return "not known"
+    if measure.is_rate:
+        return f"{100 * value:.1f} %" if value < 0.9995 else "100 %"
+    if measure is Measure.LENGTH:
+        return f"{value:,.0f} tokens"
+    return f"{value:.4f}"
+
+
+def chance_words(evidence: float) -> str:
+    """How rarely chance alone would look like this: "1 in 4,000"."""
+    often = math.exp(min(evidence, math.log(1e6)))
+    if often >= 999_999:
+        return "less than 1 in 1,000,000"
+    digits = max(0, int(math.log10(often)) - 1)
+    return f"1 in {round(often, -digits):,.0f}"
+
+
+def evidence_words(finding: Finding) -> str:
+    """The evidence against the version in words."""
+    if not finding.enough:
+        return "too few calls to say"
+    if finding.is_breach:
+        return f"strong: by chance {chance_words(finding.evidence)}"
+    if finding.evidence >= SOME:
+        return f"some: by chance {chance_words(finding.evidence)}"
+    return "no sign"
+
+
+def tone_of(finding: Finding) -> str:
+    """The tone of its chip."""
+    if not finding.enough:
+        return "archived"
+    if finding.is_breach:
+        return "failed"
+    return "draft" if finding.evidence >= SOME else "live"
+
+
+def breach_words(finding: Finding, *, baseline: int, version: int) -> str:
+    """What set a guard off: for the record, and for whoever is called."""
+    measured = value_words(finding.measure, finding.variant)
+    against = value_words(finding.measure, finding.baseline)
+    return (
+        f"{finding.measure.label}: {measured} on version {version} against {against} on version {baseline}, of "
+        f"{finding.calls[1]:,} and {finding.calls[0]:,} calls. By chance {chance_words(finding.evidence)}."
+    )
