@@ -36,6 +36,9 @@ SET_BACK: Final = dt.timedelta(minutes=10)
 """The last look lies so far ahead of now: this clock was set back, and that look counts no more."""
 _LARGEST: Final = 2**31 - 1
 
+Heard = Callable[[Session, str, Mapping[str, bytes], dt.datetime], object]
+"""What else is done with the heartbeats of an environment; each as the process wrote it."""
+
 
 def observe(
     engine: Engine,

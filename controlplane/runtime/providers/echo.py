@@ -6,18 +6,27 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 
 from controlplane.runtime.providers.base import ProviderRequest, ProviderResponse, StreamPart
+from controlplane.runtime.providers.rehearsing import Rehearsal
 
 
 class EchoProvider:
-    """Answers with a JSON document of the request it received. Its "tokens" are words."""
+    """Answers with a JSON document of the request it received. Its "tokens" are words.
 
-    def __init__(self, name: str = "echo", *, stands_in_for: str | None = None) -> None:
+    With a `rehearsal` it fails for the models that this names.
+    """
+
+    def __init__(
+        self, name: str = "echo", *, stands_in_for: str | None = None, rehearsal: Rehearsal | None = None
+    ) -> None:
         self.name = name
         self._stands_in_for = stands_in_for
+        self._rehearsal = rehearsal
 
     async def generate(self, request: ProviderRequest) -> ProviderResponse:
         """See `Provider.generate`."""
         started = time.perf_counter()
+        if self._rehearsal is not None:
+            self._rehearsal.check(self._stands_in_for or self.name, request.model_id)
         given = {"provider": self.name, "stands_in_for": self._stands_in_for, **asdict(request)}
         text = json.dumps(given, ensure_ascii=False, indent=2)
         heard = " ".join([request.system or "", *(message.content for message in request.messages)])

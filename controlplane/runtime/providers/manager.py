@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from controlplane.runtime.providers.base import Closeable, Configurable, Provider
 from controlplane.runtime.providers.echo import EchoProvider
 from controlplane.runtime.providers.errors import ProviderNotConfiguredError
+from controlplane.runtime.providers.rehearsing import FAILS_FILE, Rehearsal
 from controlplane.runtime.stores.build import is_loopback
 
 ECHO = "echo"
@@ -28,14 +30,21 @@ class ProviderManager:
     ProviderManager.echoing()     # nobody is called, whatever the release says
     """
 
-    def __init__(self, providers: Mapping[str, Provider], *, echo_all: bool = False) -> None:
-        self._providers: dict[str, Provider] = {ECHO: EchoProvider(), **providers}
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        *,
+        echo_all: bool = False,
+        rehearsal: Rehearsal | None = None,
+    ) -> None:
+        self._providers: dict[str, Provider] = {ECHO: EchoProvider(rehearsal=rehearsal), **providers}
         self._echo_all = echo_all
+        self._rehearsal = rehearsal
 
     @classmethod
-    def echoing(cls) -> "ProviderManager":
-        """A manager whose every provider is an echo, which says whom it stands in for."""
-        return cls({}, echo_all=True)
+    def echoing(cls, *, rehearsal: Rehearsal | None = None) -> "ProviderManager":
+        """A manager whose every provider is an echo, which says whom it stands in for, and fails where a rehearsal says so."""
+        return cls({}, echo_all=True, rehearsal=rehearsal)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ProviderManager":
@@ -43,13 +52,17 @@ class ProviderManager:
 
         "live" makes Bedrock (BEDROCK_REGION, or AWS_REGION), OpenAI (OPENAI_API_KEY, OPENAI_BASE_URL) and Anthropic
         (ANTHROPIC_API_KEY, ANTHROPIC_BASE_URL). Nothing is imported or opened before the first call, and what is not
-        configured fails only then, so that a chain passes on to its next model.
+        configured fails only then, so that a chain passes on to its next model. An echo fails for the models that are
+        named in the file CONTROLPLANE_ECHO_FAILS, where there is one: for rehearsals.
         """
         embedded = is_loopback(environ.get("AWS_ENDPOINT_URL"))
         mode = environ.get("CONTROLPLANE_PROVIDERS") or (ECHO if embedded else LIVE)
         if mode not in {ECHO, LIVE}:
             raise ValueError(f'CONTROLPLANE_PROVIDERS must be "{LIVE}" or "{ECHO}", not {mode!r}')
-        return cls.echoing() if mode == ECHO else cls(_live(environ))
+        if mode == LIVE:
+            return cls(_live(environ))
+        fails = environ.get(FAILS_FILE)
+        return cls.echoing(rehearsal=Rehearsal(Path(fails)) if fails else None)
 
     @property
     def mode(self) -> str:
@@ -59,7 +72,7 @@ class ProviderManager:
     def get_provider(self, name: str) -> Provider:
         """The provider of this name; raises `ProviderNotConfiguredError`."""
         if self._echo_all and name != ECHO:
-            return EchoProvider(stands_in_for=name)
+            return EchoProvider(stands_in_for=name, rehearsal=self._rehearsal)
         provider = self._providers.get(name)
         if provider is None:
             raise ProviderNotConfiguredError("no such provider is set up in this process", provider=name)
