@@ -85,6 +85,7 @@ _LISTED = (
     Kind("rollout.aborted", "Rollout aborted", Holds.DOCUMENTS, _LOUD),
     Kind("rollout.finished", "Rollout finished", Holds.DOCUMENTS, _LIVE),
     Kind("rollout.lowered", "Rollout lowered", Holds.DOCUMENTS, _MOVES),
+    Kind("rollout.moved", "Rollout shares moved", Holds.DOCUMENTS, _MOVES),
     Kind("rollout.paused", "Rollout paused", tone="paused"),
     Kind("rollout.raised", "Rollout raised", Holds.DOCUMENTS, _MOVES),
     Kind("rollout.resumed", "Rollout resumed", tone=_MOVES),

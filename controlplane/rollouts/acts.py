@@ -7,6 +7,7 @@ from typing import Final
 from controlplane.accounts.actor import Role
 from controlplane.rollouts.ranges import share_words
 from controlplane.rollouts.standing import Standing
+from controlplane.rollouts.wording import going_on, listed
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Act:
     variant: str | None = None
 
     @property
+    def endpoint(self) -> str:
+        """The name of the page that asks; what does it has `_now` behind it."""
+        return self.name.replace("-", "_")
+
+    @property
     def verb(self) -> str:
         """The first word of its label."""
         return self.label.partition(" ")[0]
@@ -33,13 +39,34 @@ def _versions(here: Standing) -> tuple[int, int]:
     return here.rollout.from_version, here.rollout.to_version
 
 
+def _candidates(here: Standing) -> str:
+    return listed(sorted([_versions(here)[1], *here.others]))
+
+
 ABORT: Final = Act(
     "abort",
     "Abort rollout",
     "undo-2",
     Role.ON_CALL,
     lambda here: (
-        f"Everyone goes back to version {_versions(here)[0]}. Started again, it begins with the same {here.units}."
+        f"Everyone on version {_versions(here)[1]} goes back to version {_versions(here)[0]}{going_on(here.others)}."
+        if here.others
+        else f"Everyone goes back to version {_versions(here)[0]}. Started again, it begins with the same {here.units}."
+    ),
+    lambda here: (
+        f"Aborted: nobody is on version {_versions(here)[1]}."
+        if here.others
+        else f"Aborted: everyone is on version {_versions(here)[0]}."
+    ),
+    variant="danger",
+)
+ABORT_ALL: Final = Act(
+    "abort-all",
+    "Abort all rollouts",
+    "octagon-x",
+    Role.ON_CALL,
+    lambda here: (
+        f"Everyone goes back to version {_versions(here)[0]}: versions {_candidates(here)} of {here.place.title} are out."
     ),
     lambda here: f"Aborted: everyone is on version {_versions(here)[0]}.",
     variant="danger",
@@ -73,7 +100,11 @@ FINISH: Final = Act(
     Role.PUBLISHER,
     lambda here: (
         f"Version {_versions(here)[1]} becomes the only one, for everyone. "
-        f"Version {_versions(here)[0]} is no longer live."
+        + (
+            f"Versions {listed([_versions(here)[0], *here.others])} are no longer live."
+            if here.others
+            else f"Version {_versions(here)[0]} is no longer live."
+        )
     ),
     lambda here: f"Finished: everyone is on version {_versions(here)[1]}.",
     variant="primary",
@@ -84,4 +115,5 @@ def acts_of(here: Standing) -> tuple[Act, ...]:
     """What may be done to it as it stands, the way out first."""
     if not here.running:
         return ()
-    return (ABORT, RESUME) if here.paused else (ABORT, PAUSE, FINISH)
+    ways_out = (ABORT, ABORT_ALL) if here.others else (ABORT,)
+    return (*ways_out, RESUME) if here.paused else (*ways_out, PAUSE, FINISH)

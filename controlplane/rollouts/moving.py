@@ -18,9 +18,10 @@ from controlplane.rollouts.standing import Live, Standing
 from controlplane.runtime.bucketing import BUCKETS
 
 
-def check_share(share: int) -> None:
+def check_share(share: int, field: str = "share") -> None:
+    """Raise `Refused` at this field for what is no share."""
     if not 0 <= share <= BUCKETS:
-        raise Refused({"share": "Enter a share from 0 to 100."})
+        raise Refused({field: "Enter a share from 0 to 100."})
 
 
 def locked(session: Session, rollout: Rollout, base: int | None) -> Standing:
@@ -33,8 +34,9 @@ def locked(session: Session, rollout: Rollout, base: int | None) -> Standing:
     if not here.running:
         raise Conflict(f"This rollout is over since {since}. {here.sentence} Nothing was changed.")
     if base is not None and newest.release != base:
+        beside = "".join(f", version {each} at {share_words(share)}" for each, share in here.others.items())
         raise Conflict(
-            f"Somebody was faster: it is at {share_words(here.share)} since {since}. Nothing was changed."
+            f"Somebody was faster: it is at {share_words(here.share)}{beside} since {since}. Nothing was changed."
         )
     return here
 
@@ -49,6 +51,7 @@ def refuse_paused(here: Standing, field: str, until: str) -> None:
 
 
 def refuse_moved(session: Session, environment: str, name: str, live: Live, base: int | None) -> None:
+    """Raise `Conflict` when an entry was changed since `base`."""
     if base is None or live.release == base:
         return
     by = get_release(session, environment, live.release).author_name if live.release else "nobody"
@@ -69,6 +72,7 @@ def publish(
     actor: Actor,
     authority: Authority,
 ) -> Release:
+    """Make one entry live, told as (action, sentence) `on` (kind, key) of what it is about."""
     action, sentence = told
     try:
         return publish_entries(

@@ -17,7 +17,7 @@ from controlplane.rollouts.standing import State
 def settle_published(session: Session, release: Release) -> None:
     """Write down which rollouts a release of documents began, and which it ended: one that was no move of a share.
 
-    A configuration that has two versions from then on is in rollout, whoever made it so.
+    A configuration that has several versions from then on is in rollout, whoever made it so.
     """
     for change in changes_of(session, release.environment, release.number):
         if not change.key.startswith("configuration/"):
@@ -40,19 +40,18 @@ def _at(session: Session, place: Place) -> Configuration | None:
 def begin(
     session: Session, release: Release, configuration: Configuration, versions: tuple[int, ...]
 ) -> None:
-    """See that a rollout which runs from this release on has its row."""
-    if len(versions) != 2:
-        return
-    here = standing.current(session, release.environment, configuration)
-    if here is not None:
-        rollout = here.rollout
-        rollout.state, rollout.ended_at, rollout.ended_by = State.RUNNING.value, None, None
-    else:
-        session.add(begun(release, configuration, *versions))
+    """See that each rollout which runs from this release on has its row."""
+    known = {
+        each.rollout.to_version for each in standing.current(session, release.environment, configuration)
+    }
+    for version in versions[1:]:
+        if version not in known:
+            session.add(begun(release, configuration, versions[0], version))
     session.flush()
 
 
 def begun(release: Release, configuration: Configuration, from_version: int, to_version: int) -> Rollout:
+    """The row of a rollout that this release began."""
     return Rollout(
         environment=release.environment,
         configuration_id=configuration.id,
@@ -65,10 +64,16 @@ def begun(release: Release, configuration: Configuration, from_version: int, to_
 
 
 def settle(session: Session, environment: str, configuration: Configuration) -> None:
-    """Write down the end of rollouts that another release ended: a rollback, say, which knows nothing of them."""
-    for each in standing.of_configuration(session, environment, configuration):
+    """Write down what other releases did to its rollouts, which know nothing of them: a rollback ends one, or brings one back."""
+    found = standing.of_configuration(session, environment, configuration)
+    for each in found:
         if each.rollout.state == State.RUNNING and each.end is not None:
             end(each.rollout, each.state, at=each.end.at, by=each.end.by)
+    session.flush()  # first of all: only one row of a version may run
+    for each in found:
+        if each.running:
+            each.rollout.state = State.RUNNING.value
+            each.rollout.ended_at = each.rollout.ended_by = None
     session.flush()
 
 
