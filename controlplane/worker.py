@@ -19,7 +19,6 @@ from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine
 from controlplane.fleet.observing import observe
 from controlplane.guards.watching import watch
-from controlplane.health import series
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
 from controlplane.runtime.signing import Signer, SigningKeyError, Verifier
@@ -42,7 +41,7 @@ def chores_of(
     """Return what is to be done for every environment besides exporting its releases."""
     return [
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
-        Chore("processes", _SECONDS, lambda code: observe(engine, store, code, heard=[series.add])),
+        Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
         Chore("guards", _GUARD_SECONDS, lambda code: watch(engine, code)),
         Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
         Chore(

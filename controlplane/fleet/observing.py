@@ -9,7 +9,7 @@ whose clock is minutes off no time is taken: what it says began when that was fi
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from sqlalchemy import Engine, case, delete, exists, or_, select
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from controlplane.db import now, transaction
 from controlplane.fleet.heartbeats import Beat, moment, read
 from controlplane.fleet.models import Arrival, Observation, Process
+from controlplane.health.series import add
 from controlplane.runtime.stores import ReleaseStore
 from controlplane.runtime.stores.base import Pointer, PointerUnreadableError, is_process
 
@@ -36,9 +37,6 @@ SET_BACK: Final = dt.timedelta(minutes=10)
 """The last look lies so far ahead of now: this clock was set back, and that look counts no more."""
 _LARGEST: Final = 2**31 - 1
 
-Heard = Callable[[Session, str, Mapping[str, bytes], dt.datetime], object]
-"""What else is done with the heartbeats of an environment; each as the process wrote it."""
-
 
 def observe(
     engine: Engine,
@@ -46,30 +44,20 @@ def observe(
     environment: str,
     *,
     clock: Callable[[], dt.datetime] = now,
-    heard: Sequence[Heard] = (),
 ) -> None:
-    """Read the heartbeats of an environment if that is due; raises what the store raises.
-
-    `heard` are given what was read, in the same transaction: nobody else reads heartbeats of this environment until it ends.
-    """
+    """Read the heartbeats of an environment if that is due; raises what the store raises."""
     at = clock()
     pointer = _pointer(store, environment)
     with transaction(engine) as session:
         if not _is_due(session, environment, pointer, at):
             return
-    found = {
-        process: data
-        for process, data in sorted(store.read_heartbeats(environment).items())
-        if is_process(process)
-    }
-    beats = {process: read(process, data) for process, data in found.items()}
+    found = [each for each in sorted(store.read_heartbeats(environment).items()) if is_process(each[0])]
+    beats = {process: read(process, data) for process, data in found}
     with transaction(engine) as session:
         # The row is the lock: of two workers the one that looked earlier must not write over the other.
         if _note(session, environment, pointer, at):
-            at = clock()
-            _keep(session, environment, beats, at)
-            for hear in heard:
-                hear(session, environment, found, at)
+            _keep(session, environment, beats, clock())
+            add(session, environment, dict(found), clock())
 
 
 def _pointer(store: ReleaseStore, environment: str) -> Pointer | None:

@@ -17,7 +17,6 @@ from controlplane.guards import services as guards
 from controlplane.guards.acts import OnBreach
 from controlplane.guards.measures import Measure
 from controlplane.guards.watching import watch
-from controlplane.health import series
 from controlplane.releases.worker import Worker
 from controlplane.rollouts import services as rollouts
 from controlplane.rollouts.standing import get_standing
@@ -86,7 +85,7 @@ class Chain:
         """A minute of calls, told and read, and what the guard makes of it."""
         answers = self.calls()
         assert self.heartbeat.beat()
-        observe(self.engine, self.store, HERE, clock=self.clock, heard=[series.add])
+        observe(self.engine, self.store, HERE, clock=self.clock)
         self.ahead += dt.timedelta(minutes=1)
         watch(self.engine, HERE, clock=self.clock)
         return answers
