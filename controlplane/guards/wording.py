@@ -14,7 +14,7 @@ def value_words(measure: Measure, value: float | None) -> str:
         return f"{100 * value:.1f} %" if value < 0.9995 else "100 %"
     if measure is Measure.LENGTH:
         return f"{value:,.0f} tokens"
-    return f"{value:.4f}"
+    return f"${value:.4f}"
 
 
 def chance_words(evidence: float) -> str:

@@ -273,6 +273,11 @@ def rollout(rest: str = "", **changes: Any) -> Case:
     return case
 
 
+def choose_guards(admin: Admin) -> Sent:
+    page = f"/production/rollouts/{admin.site.rollout}/guards"
+    return admin.filled(page, page, on_breach="abort")
+
+
 def abort_all_rollouts(admin: Admin) -> Sent:
     admin.do(at(f"{PREMIUM}/edit", temperature="0.1", **REASON)(admin))
     page = "/production/rollouts/new?configuration=COACHING_RESPONSE/premium"
@@ -426,6 +431,7 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/rollouts/<int:number>/abort": rollout("/abort"),
     "POST /<environment>/rollouts/<int:number>/abort-all": abort_all_rollouts,
     "POST /<environment>/rollouts/<int:number>/finish": rollout("/finish"),
+    "POST /<environment>/rollouts/<int:number>/guards": choose_guards,
     "POST /<environment>/rollouts/<int:number>/pause": rollout("/pause"),
     "POST /<environment>/rollouts/<int:number>/resume": resume_a_rollout,
     "POST /<environment>/proposals": propose_saved,
@@ -528,6 +534,7 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /changes/reviews/sign-off": {"statement": ""},
     "POST /changes/reviews/rules": {"days_high": "none"},
     "POST /settings/people/<uuid:person_id>/reviewer": {"may_review": "perhaps"},
+    "POST /<environment>/rollouts/<int:number>/guards": {"least_calls": "few"},
     "POST /<environment>/proposals/<int:number>/conflict": {"revision": "none"},
     "POST /<environment>/templates/<code>/try/send": {"configuration": "configuration/NO_SUCH/default/*"},
 }

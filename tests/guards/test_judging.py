@@ -34,7 +34,7 @@ def test_two_versions_that_are_alike_set_off_a_guard_in_at_most_one_of_twenty_ro
 )
 def test_a_version_that_is_worse_sets_off_its_guard(worse: dict[str, float], measure: Measure) -> None:
     baseline = Calls(40)
-    variant = replace(baseline, a_minute=20, **worse)  # type: ignore[arg-type]
+    variant = replace(baseline, a_minute=20, **worse)
     alarm = first_alarm(minutes(1, baseline, variant, 60))
     assert alarm is not None
     assert measure in alarm[1]

@@ -18,8 +18,9 @@ from controlplane.guards.acts import OnBreach
 from controlplane.guards.measures import Measure
 from controlplane.guards.watching import watch
 from controlplane.releases.worker import Worker
-from controlplane.rollouts import services as rollouts
+from controlplane.rollouts.ranges import Candidate
 from controlplane.rollouts.standing import get_standing
+from controlplane.rollouts.starting import start
 from controlplane.runtime.client import Client
 from controlplane.runtime.heartbeat import Heartbeat
 from controlplane.runtime.metrics import Metrics
@@ -102,12 +103,11 @@ def test_a_model_that_fails_is_found_and_everyone_is_back(chain: Chain, tmp_path
         first = configuration.versions[0]
         colder = values_of(first).model_copy(update={"model": "GPT_4O", "fallbacks": [], "reason": "Try it"})
         second = save_version(session, configuration, colder, base_version=first.number, actor=ADA)
-        rollout = rollouts.start(
+        (rollout,) = start(
             session,
             HERE,
             configuration,
-            to_version=second.number,
-            share=50_000,
+            candidates=[Candidate(second.number, 50_000)],
             reason="a rehearsal",
             actor=ADA,
         )
