@@ -46,6 +46,7 @@ BLUEPRINTS = (
     "controlplane.trying.views",
     "controlplane.rollouts.views",
     "controlplane.guards.views",
+    "controlplane.health.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",

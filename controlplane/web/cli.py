@@ -27,6 +27,7 @@ from controlplane.errors import ControlPlaneError
 from controlplane.explain.answering import answer
 from controlplane.explain.asked import ExplainInput
 from controlplane.first_data import load as first_data
+from controlplane.guards.rehearsal import Rehearsal
 from controlplane.prompts.render_pool import shared
 from controlplane.registry import interaction_codes
 from controlplane.registry.services import list_environments, list_interactions
@@ -36,6 +37,7 @@ from controlplane.releases.export import NotReadableError, Outcome, write_again
 from controlplane.releases.prune import prune
 from controlplane.runtime import bootstrap
 from controlplane.runtime.errors import StoreError
+from controlplane.runtime.providers.rehearsing import FAILS_FILE
 from controlplane.runtime.signing import (
     PUBLIC_KEYS,
     SIGNING_KEY,
@@ -294,6 +296,26 @@ def explain_command(environment: str, interaction: str, *, as_json: bool, **give
 
 def _said(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+@cli.command("rehearse-bad-rollout")
+@click.option("--environment", default="staging", show_default=True, help="Where.")
+@click.option("--good-seconds", default=130.0, show_default=True, help="For how long all goes well first.")
+def rehearse_bad_rollout(environment: str, good_seconds: float) -> None:
+    """Start a rollout, have its model fail, and see the guard take it back; exit code 1 if it does not. Takes five minutes.
+
+    For what ./run runs: calls its runtime some four times a second, ten minutes at most, where the echo answers. What it saves
+    and starts stays, in the record too.
+    """
+    fails, port = os.environ.get(FAILS_FILE), _settings().runtime_port
+    if not fails:
+        raise click.ClickException(f"{FAILS_FILE} is not set: this is for what ./run runs, without models.")
+    with _engine() as engine:
+        _known(engine, [environment])
+        rehearsal = Rehearsal(
+            engine, environment, port, Path(fails), _operator(), click.echo, good_seconds=good_seconds
+        )
+        sys.exit(0 if rehearsal.run() else 1)
 
 
 @cli.command("prune")

@@ -41,6 +41,7 @@ WORK = (
     Place("releases.unpublished", "Not yet live", "circle-dashed", "n"),
     Place("proposals.index", "Proposals", "git-compare", "v"),
     Place("releases.index", "Releases", "package", "r"),
+    Place("calls.health", "Health", "circle-dot"),
     Place("fleet.index", "Processes", "gauge"),
     Place("coverage.show", "Coverage", "target"),
     Place("explain.show", "Explain", "route", "e"),
