@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from controlplane.accounts.actor import Actor
+from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.queries import last_changes
 from controlplane.configurations.coverage import Cell, Row, Source, coverage
@@ -16,6 +16,7 @@ from controlplane.configurations.models import ConfigurationVersion
 from controlplane.configurations.places import Place
 from controlplane.configurations.states import Standing, share_words, standing
 from controlplane.db import Json
+from controlplane.guards.pages import News, news
 from controlplane.prompts.models import PromptVersion
 from controlplane.proposals import listing
 from controlplane.registry.models import Environment
@@ -78,14 +79,15 @@ class RunningRollout:
 
 @dataclass(frozen=True)
 class Needed:
-    """What waits for whoever looks: proposals, and what they have to review or were asked about, the most urgent first."""
+    """What waits for whoever looks: what guards found, proposals, and what they have to review or were asked about."""
 
     proposals: Sequence[listing.Row]
     reviews: Sequence[reviews.Row]
+    guards: Sequence[News] = ()
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
-        return bool(self.proposals or self.reviews)
+        return bool(self.proposals or self.reviews or self.guards)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Overview:
 def overview(
     session: Session, environment: Environment, *, actor: Actor, now: dt.datetime, with_steps: bool
 ) -> Overview:
-    """Everything the page shows to the actor; some fourteen queries, whatever the number of configurations."""
+    """Everything the page shows to the actor; some fifteen queries, whatever the number of configurations."""
     code = environment.code
     entries = live_entries(session, code)
     changes = diff(entries, saved_entries(session, code)[0])
@@ -148,6 +150,7 @@ def overview(
         needed=Needed(
             listing.needing(session, environment, actor=actor)[:NEEDED_SHOWN],
             reviews.needing(session, code, actor=actor, now=now, limit=NEEDED_SHOWN),
+            news(session, code, at=now)[:NEEDED_SHOWN] if actor.role.includes(Role.ON_CALL) else (),
         ),
         asks_for_approval=environment.approvals > 0,
         tiers=tiers,

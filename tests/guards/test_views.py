@@ -125,3 +125,16 @@ def test_nothing_to_change_is_said(address: str, client_as: ClientAs) -> None:
     answer = client.submit(client.get(f"{address}/guards"), f"{address}/guards")
     assert answer.status == 422
     assert "That is what it does already." in answer.body
+
+
+def test_what_a_guard_did_waits_on_the_overview_until_somebody_goes_on(
+    guarded: Guarded, address: str, client_as: ClientAs
+) -> None:
+    guarded.minutes(5, GOOD, BAD).look()
+    on_call = client_as("on-call")
+    needed = words(on_call.get("/production/").by_id("needs-you"))
+    assert "Held by guard COACHING_RESPONSE · premiumErrors: 40.0 % on version 2" in needed
+    assert "Held by guard" not in client_as("viewer").get("/production/").body
+    guarded.walk.resume(guarded.rollout)
+    guarded.session.commit()
+    assert "Held by guard" not in on_call.get("/production/").body
