@@ -39,6 +39,7 @@ class Row:
     baseline: str
     variant: str
     evidence: str
+    chance: str
     tone: str
     watched: bool
     tolerance: str
@@ -208,7 +209,8 @@ def _row(
         help=_help(measure, whole),
         baseline=spoken[0],
         variant=spoken[1],
-        evidence=wording.evidence_words(finding) if finding is not None else "not watched",
+        evidence=wording.evidence_word(finding) if finding is not None else "Not watched",
+        chance=_chance(finding),
         tone=wording.tone_of(finding) if finding is not None else "archived",
         watched=finding is not None,
         tolerance=_tolerance_words(measure, tolerance),
@@ -217,6 +219,13 @@ def _row(
             f"{measure.label} of version {versions[1]} ({spoken[1]}) against version {versions[0]} ({spoken[0]})"
         ),
     )
+
+
+def _chance(finding: Finding | None) -> str:
+    """How rarely it would look like this by chance, where it looks like anything."""
+    if finding is None or wording.tone_of(finding) not in {"failed", "draft"}:
+        return ""
+    return f"{wording.chance_words(finding.evidence)} by chance"
 
 
 def _value(measure: Measure, pair: Pair, whole: Pair) -> tuple[float | None, float | None]:
@@ -272,11 +281,15 @@ def _whole(minutes: Sequence[tuple[dt.datetime, Pair]]) -> Pair:
 
 
 def _places(moments: Sequence[dt.datetime], points: Sequence[tuple[dt.datetime, Pair]]) -> list[float]:
-    """Where moments are between the first point and the last; those outside are left out."""
+    """Where moments are between the first point and the last; those outside are left out.
+
+    What a guard does comes a minute or two after the last one that it knew.
+    """
     if len(points) < 2:
         return []
     first, last = points[0][0], points[-1][0]
-    return [place for moment in moments if 0 <= (place := (moment - first) / (last - first)) <= 1.05]
+    shown = [moment for moment in moments if first <= moment <= last + 3 * _MINUTE]
+    return [min(1.0, (moment - first) / (last - first)) for moment in shown]
 
 
 def _moment(moment: dt.datetime, pair: Pair, whole: Pair) -> Moment:
@@ -326,7 +339,7 @@ def _ratio_words(here: Standing, ratio: Ratio | None) -> str:
     found = f"{100 * ratio.found:.1f} % of about {ratio.units:,} {here.units} were on version {here.rollout.to_version}"
     if ratio.is_off:
         chance = wording.chance_words(ratio.evidence)
-        return f"{found}, where {share_words(here.share)} were set: by chance {chance}. Trust no comparison before this is found."
+        return f"{found}, where {share_words(here.share)} were set: {chance} by chance. Trust no comparison before this is found."
     return f"{found}; {share_words(here.share)} were set."
 
 

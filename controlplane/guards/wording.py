@@ -26,15 +26,21 @@ def chance_words(evidence: float) -> str:
     return f"1 in {round(often, -digits):,.0f}"
 
 
-def evidence_words(finding: Finding) -> str:
-    """The evidence against the version in words."""
+def evidence_word(finding: Finding) -> str:
+    """How strongly anything speaks against the version, in a word or two."""
     if not finding.enough:
-        return "too few calls to say"
+        return "Too few calls"
     if finding.is_breach:
-        return f"strong: by chance {chance_words(finding.evidence)}"
-    if finding.evidence >= SOME:
-        return f"some: by chance {chance_words(finding.evidence)}"
-    return "no sign"
+        return "Strong"
+    return "Some" if finding.evidence >= SOME else "No sign"
+
+
+def evidence_words(finding: Finding) -> str:
+    """The same with how rarely chance alone would look like this."""
+    word = evidence_word(finding)
+    if word in {"Strong", "Some"}:
+        return f"{word}: {chance_words(finding.evidence)} by chance"
+    return word
 
 
 def tone_of(finding: Finding) -> str:
@@ -52,5 +58,5 @@ def breach_words(finding: Finding, *, baseline: int, version: int) -> str:
     against = value_words(finding.measure, finding.baseline)
     return (
         f"{finding.measure.label}: {measured} on version {version} against {against} on version {baseline}, of "
-        f"{finding.calls[1]:,} and {finding.calls[0]:,} calls. By chance {chance_words(finding.evidence)}."
+        f"{finding.calls[1]:,} and {finding.calls[0]:,} calls: {chance_words(finding.evidence)} by chance."
     )

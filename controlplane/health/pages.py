@@ -29,15 +29,15 @@ class Figure:
 
     label: str
     value: str
-    words: str
+    word: str
     tone: str
-    limit: str
+    hint: str
     chart: Chart | None
 
     @property
     def said(self) -> str:
         """What its chart shows, in words."""
-        return f"{self.label} of the last 24 hours: {self.value}, {self.words}"
+        return f"{self.label} of the last 24 hours: {self.value}, {self.word}, {self.hint}"
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _figures(series: Sequence[_Half | None], first: dt.datetime) -> list[Figure]
             limit=_FEWEST_HITS,
             limit_words="at least 80 %",
             is_least=True,
-            unknown="nothing is looked up in a cache where whole releases are in memory",
+            unknown="Nothing is looked up in caches where whole releases are in memory.",
         ),
     ]
 
@@ -226,39 +226,41 @@ def _figure(
     limit: float,
     limit_words: str,
     is_least: bool = False,
-    unknown: str = "no calls in the last day",
+    unknown: str = "No calls in the last day.",
 ) -> Figure:
-    words, tone = _state(values, first, limit, is_least=is_least, unknown=unknown)
+    word, tone, since = _state(values, first, limit, is_least=is_least)
+    hint = unknown if tone == "archived" else f"{since}Limit: {limit_words}."
     drawn = [min(each, 10 * limit) if each is not None else None for each in values]
-    return Figure(label, value, words, tone, limit_words, draw([drawn], threshold=limit))
+    return Figure(label, value, word, tone, hint, draw([drawn], threshold=limit))
 
 
 def _state(
-    values: Sequence[float | None], first: dt.datetime, limit: float, *, is_least: bool, unknown: str
-) -> tuple[str, str]:
-    """Whether the newest known value keeps the limit; if not, since when none does."""
+    values: Sequence[float | None], first: dt.datetime, limit: float, *, is_least: bool
+) -> tuple[str, str, str]:
+    """Whether the newest known value keeps the limit, as a word and a tone; if not, since when none does."""
     known = [(place, each) for place, each in enumerate(values) if each is not None]
     if not known:
-        return unknown, "archived"
+        return "Not known", "archived", ""
 
     def keeps(value: float) -> bool:
         return value >= limit if is_least else value <= limit
 
     if keeps(known[-1][1]):
-        return "ok", "live"
+        return "Ok", "live", ""
     began = known[-1][0]
     for place, each in reversed(known):
         if keeps(each):
             break
         began = place
     since = (first + began * _POINT).astimezone(dt.UTC)
-    return f"{'below' if is_least else 'above'} its limit since {since:%H:%M} UTC", "failed"
+    return f"{'Below' if is_least else 'Above'} its limit", "failed", f"Since {since:%H:%M} UTC. "
 
 
 def _coverage(answered: int, cells: int) -> Figure:
     tone = "live" if answered == cells else "failed"
-    words = "ok" if answered == cells else f"{cells - answered} without an answer"
-    return Figure("Cells answered", f"{answered} of {cells}", words, tone, "all of them", None)
+    word = "Ok" if answered == cells else f"{cells - answered} are not"
+    hint = "Of each interaction for each tier. Limit: all of them."
+    return Figure("Cells answered", f"{answered} of {cells}", word, tone, hint, None)
 
 
 def _lines(session: Session, environment: str, first: dt.datetime, hour: dt.datetime) -> list[Line]:

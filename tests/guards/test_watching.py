@@ -35,7 +35,7 @@ def test_one_that_hurts_is_held_by_the_guard_once_and_for_good_reasons(guarded: 
     (event,) = guarded.walk.events("rollout.paused")
     assert (event.actor_kind, event.actor_name, event.via) == ("guard", "Guard", "guard")
     assert event.reason is not None
-    assert "Errors: 40.0 % on version 2 against 1.0 % on version 1, of 500 and 500 calls." in event.reason
+    assert "Errors: 40.0 % on version 2 against 1.0 % on version 1, of 500 and 500 calls: " in event.reason
     assert ask(guarded.session, guarded.rollout.number).verdict is Verdict.BREACHED
     assert guarded.minutes(5, GOOD, BAD).look() is None
     assert len(services.breaches_of(guarded.session, guarded.rollout.number)) == 1
