@@ -11,6 +11,7 @@ from pathlib import Path
 from bench import (
     arrival,
     changes,
+    guards,
     imports,
     lookup,
     metrics,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "publish": publish,
     "arrival": arrival,
     "changes": changes,
+    "guards": guards,
 }
 
 

@@ -21,8 +21,8 @@ LEAST_IN_BLOCK: Final = 5
 ALARMS: Final = 0.05
 """The chance that any guard of a rollout is ever set off by chance alone is at most this."""
 SOME: Final = math.log(10)
-_FADING: Final = 0.5 ** (1 / 30)
-"""Of what blocks before say of a rate, half is forgotten after 30: it may have changed."""
+_FADING: Final = 0.5 ** (1 / 10)
+"""Of what blocks before say of a rate, half is forgotten after ten: one that turns bad is found as soon as one that begins so."""
 
 Pair = tuple[Counts, Counts]
 """Counts of the baseline and of the version that is held against it."""

@@ -68,6 +68,7 @@ class RolloutHealth:
     number: int
     versions: tuple[int, int]
     running: bool
+    paused: bool
     tellable: bool  # whether calls of this place are told apart from others'
     rows: tuple[Row, ...]
     moments: tuple[Moment, ...]
@@ -90,6 +91,12 @@ class RolloutHealth:
             (row.label, row.help + (f" Matters from {row.tolerance}." if row.tolerance else ""))
             for row in self.rows
         ]
+
+    @property
+    def news(self) -> GuardBreach | None:
+        """What the guard did last; not while it holds the rollout, which stands beside the slider already."""
+        latest = self.breaches[0] if self.breaches else None
+        return None if latest is not None and latest.acted == "held" and self.paused else latest
 
     @property
     def known(self) -> bool:
@@ -130,6 +137,7 @@ def rollout_health(session: Session, here: Standing, *, at: dt.datetime) -> Roll
         number=rollout.number,
         versions=versions,
         running=here.running,
+        paused=here.paused,
         tellable=counts_of_row(place) is not None,
         rows=tuple(
             _row(measure, found.get(measure), whole, points, marks, chosen=chosen, versions=versions)

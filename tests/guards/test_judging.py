@@ -3,11 +3,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from bench.simulated import EVERYTHING, Calls, first_alarm, minutes
 from controlplane.guards.judging import Known, Settings, findings, known_from, learn, to_keep
 from controlplane.guards.measures import USUAL, Measure, slow_bound
 from controlplane.health.reading import Counts
 from controlplane.runtime.metrics import LONG_BOUNDS
-from tests.guards.simulated import EVERYTHING, Calls, first_alarm, minutes
 
 RUNS = 60
 

@@ -45,7 +45,7 @@ def test_with_many_calls_each_measure_has_its_values_and_a_chart(
     guarded.minutes(12, GOOD, BAD).look()
     shown = client_as("publisher").get(address)
     found = words(shown.by_id("health"))
-    assert "Held by guard" in found
+    assert "Paused by Guard" in shown.body
     assert "Worse: errors" in found
     assert "40.0 % on version 2, 1.0 % on version 1" in found
     charts = [each.get("aria-label") for each in shown.all("svg", class_="spark")]
