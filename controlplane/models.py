@@ -5,6 +5,7 @@ from controlplane.audit import models as audit
 from controlplane.configurations import models as configurations
 from controlplane.db import Base
 from controlplane.fleet import models as fleet
+from controlplane.plans import models as plans
 from controlplane.prompts import models as prompts
 from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
@@ -22,6 +23,7 @@ __all__ = [
     "audit",
     "configurations",
     "fleet",
+    "plans",
     "prompts",
     "proposals",
     "registry",

@@ -18,6 +18,7 @@ from controlplane.chores import Chore
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine
 from controlplane.fleet.observing import observe
+from controlplane.plans.services import advance
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
 from controlplane.runtime.signing import Signer, SigningKeyError, Verifier
@@ -29,7 +30,7 @@ from controlplane.switches.export import bring_up
 _SECONDS = 2.0
 # An anchor may come so long after its release; what it costs is a look at the newest events.
 _RECORD_SECONDS = 10.0
-_CONNECTIONS = 6
+_CONNECTIONS = 7
 
 
 def chores_of(
@@ -39,6 +40,7 @@ def chores_of(
     return [
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
         Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
+        Chore("plans", _SECONDS, lambda code: advance(engine, code)),
         Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
         Chore(
             "record",

@@ -1,9 +1,10 @@
 """What people may send: a share as typed, a reason, and the release their page was made from."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, model_validator
 
+from controlplane.errors import FieldError
 from controlplane.rollouts.ranges import Candidate, parse_share
 
 
@@ -74,6 +75,13 @@ class StartInput(ReasonInput):
     share: Share
     also: list[AlsoInput] = []
     unit: str | None = None
+    plan: str | None = None
+
+    @model_validator(mode="after")
+    def _one_version_by_plan(self) -> Self:
+        if self.plan and self.also:
+            raise FieldError("plan", "A plan is for one version: give each its own on its page.")
+        return self
 
     @property
     def candidates(self) -> list[Candidate]:

@@ -45,6 +45,7 @@ BLUEPRINTS = (
     "controlplane.releases.rendered_views",
     "controlplane.trying.views",
     "controlplane.rollouts.views",
+    "controlplane.plans.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",
