@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from controlplane.plans import services
 from controlplane.plans.models import Plan, PlanStep
 from controlplane.plans.steps import Step, Turn, Wait, hold_words
-from controlplane.plans.subjects import Stand, Subject
+from controlplane.plans.subjects import Stand, Subject, subject_of
 from controlplane.rollouts.ranges import share_words
+from controlplane.runtime.bucketing import BUCKETS
 
 _TONES = {"running": "rolling", "stopped": "paused", "done": "live", "cancelled": "archived"}
 _LABELS = {"running": "Goes on by itself", "stopped": "Stopped", "done": "Done", "cancelled": "Cancelled"}
@@ -80,6 +81,18 @@ class Shown:
         return [row for row in self.rows if row.stands in ("next", "ahead")]
 
     @property
+    def warning(self) -> str | None:
+        """What will stop it later on, as things stand."""
+        if (self.running or self.stopped) and any(row.share > self.stand.left for row in self.ahead):
+            return crowded_words(self.stand)
+        return None
+
+    @property
+    def needs_somebody(self) -> bool:
+        """Whether it stands still until a person does something."""
+        return self.stopped or (self.running and self.turn.wait is Wait.PERSON)
+
+    @property
     def sentence(self) -> str:
         """What it does next, for the page and for screen readers."""
         following = self.next
@@ -97,6 +110,34 @@ class Shown:
         if following.waits:
             return f"Next is {to}: it may be taken when its time has come, and waits for somebody to say so."
         return f"Next is {to}, by itself."
+
+
+def crowded_words(stand: Stand) -> str:
+    """That other candidates leave less than everything."""
+    rest = share_words(BUCKETS - stand.left)
+    return f"Other candidates have {rest}: a step above {share_words(stand.left)} stops the plan while that is so."
+
+
+@dataclass(frozen=True)
+class Named:
+    """A plan among others: what it moves, and how it stands."""
+
+    name: str
+    subject: Subject
+    shown: Shown
+
+
+def open_plans(session: Session, environment: str, *, at: dt.datetime) -> list[Named]:
+    """Every plan of an environment that runs or may go on, the latest first."""
+    query = select(Plan).where(Plan.environment == environment, Plan.state.in_(("running", "stopped")))
+    found = session.scalars(query.order_by(Plan.number.desc())).all()
+    named = [(plan, subject_of(plan)) for plan in found]
+    each = [
+        Named(subject.named(session)[2], subject, shown(session, subject, plan, at=at))
+        for plan, subject in named
+    ]
+    # What is over needs nobody: its plan ended with it.
+    return [plan for plan in each if plan.shown.running or not plan.shown.stand.over]
 
 
 def shown_of(session: Session, subject: Subject, *, at: dt.datetime) -> Shown | None:

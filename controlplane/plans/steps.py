@@ -118,8 +118,12 @@ def in_words(steps: Sequence[Step]) -> str:
 def problems(steps: Sequence[Step], *, after: int | None = None) -> dict[str, str]:
     """What is wrong with these steps, by their fields; `after` is the share that the plan is at."""
     errors: dict[str, str] = {}
-    if not steps:
-        errors["steps"] = "A plan has at least one step."
+    if len(steps) < (2 if after is None else 1):
+        errors["steps"] = (
+            "A plan has at least two steps: where it begins and where it goes."
+            if after is None
+            else "At least one step is ahead; cancel the plan to end it here."
+        )
     elif len(steps) > MOST:
         errors["steps"] = f"A plan has at most {MOST} steps."
     before = after

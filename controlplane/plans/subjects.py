@@ -10,6 +10,7 @@ from controlplane.accounts.actor import Actor
 from controlplane.plans.models import Plan
 from controlplane.releases.models import Release
 from controlplane.rollouts import gates, services, standing
+from controlplane.rollouts.documents import left_for
 from controlplane.rollouts.ranges import share_words
 from controlplane.rollouts.wording import units_of
 from controlplane.runtime.bucketing import BUCKETS, size
@@ -26,6 +27,7 @@ class Stand:
     since: str = ""  # "release 12, by Ada"
     paused_at: dt.datetime | None = None
     held_seconds: int = 0
+    left: int = BUCKETS  # the most it could have: other candidates have the rest
 
 
 class Subject(Protocol):
@@ -87,6 +89,7 @@ class OfRollout:
             f"release {last.release}, by {last.by}",
             here.rollout.paused_at if here.running else None,
             here.rollout.held_seconds,
+            left_for(here.document, [here.rollout.to_version]) if here.running else BUCKETS,
         )
 
     def move(self, session: Session, share: int, *, reason: str, actor: Actor) -> Release:

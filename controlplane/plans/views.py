@@ -19,6 +19,7 @@ from controlplane.registry.models import Interaction
 from controlplane.registry.services import get as get_registered
 from controlplane.rollouts.pages import is_protected
 from controlplane.rollouts.ranges import format_share, share_words
+from controlplane.runtime.bucketing import BUCKETS
 from controlplane.web.access import current_actor, requires
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session
@@ -127,6 +128,12 @@ def plan_of_gate(environment: str, interaction: str) -> pages.Shown | None:
     return pages.shown_of(db_session(), OfGate(environment, interaction), at=now())
 
 
+@blueprint.app_template_global("open_plans")
+def open_plans(environment: str) -> list[pages.Named]:
+    """The plans of an environment that go on, for the lists of rollouts and the overview."""
+    return pages.open_plans(db_session(), environment, at=now())
+
+
 @blueprint.app_template_global("plan_shapes")
 def plan_shapes() -> list[tuple[str, str]]:
     """The plans that a rollout can be started with."""
@@ -197,7 +204,7 @@ def _given(subject: Subject) -> ResponseReturnValue:
 
 def _edit_page(subject: Subject, form: Form | None, *, conflict: str | None = None) -> str:
     session = db_session()
-    plan = services.open_plan(session, subject)
+    plan, stand = services.open_plan(session, subject), subject.stand(session)
     shown = pages.shown(session, subject, plan, at=now()) if plan else None
     form = form or fill(_first(subject, shown))
     if plan is not None:
@@ -208,12 +215,13 @@ def _edit_page(subject: Subject, form: Form | None, *, conflict: str | None = No
         "plans/edit.html",
         subject=subject,
         name=subject.named(session)[2],
-        stand=subject.stand(session),
+        stand=stand,
         shown=shown,
         form=form,
         rows=[*rows, *range(max(rows, default=-1) + 1, max(rows, default=-1) + 1 + more)],
         shapes=steps.OF_ROLLOUTS if subject.rollout is not None else steps.OF_GATES,
         most=steps.MOST,
+        crowded=pages.crowded_words(stand) if stand.left < BUCKETS else None,
         protected=is_protected(session, subject.environment),
         conflict=conflict,
     )

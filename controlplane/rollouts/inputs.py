@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, model_validator
 
 from controlplane.errors import FieldError
 from controlplane.rollouts.ranges import Candidate, parse_share
+from controlplane.runtime.bucketing import BUCKETS
 
 
 def _share(value: object) -> int:
@@ -78,9 +79,11 @@ class StartInput(ReasonInput):
     plan: str | None = None
 
     @model_validator(mode="after")
-    def _one_version_by_plan(self) -> Self:
+    def _fit_for_a_plan(self) -> Self:
         if self.plan and self.also:
             raise FieldError("plan", "A plan is for one version: give each its own on its page.")
+        if self.plan and self.share == BUCKETS:
+            raise FieldError("plan", "It begins at 100 %: there is nothing to plan.")
         return self
 
     @property

@@ -296,7 +296,7 @@ def plan_of_a_rollout(admin: Admin) -> Sent:
 
 
 def plan_of_a_gate(admin: Admin) -> Sent:  # begins where the gate is, so that nothing is moved with it
-    return f"{GATE}/plan", {"steps.0.share": "100", "steps.0.hold": "1 h", **REASON}
+    return f"{GATE}/plan", {**SHORT_PLAN, "steps.0.share": "100", "steps.1.share": "100", **REASON}
 
 
 def plan(verb: str, *, first: str | None = None) -> Case:

@@ -260,7 +260,11 @@ def test_cancelled_it_stays_where_it_is_and_another_may_follow(planned: Planned)
         services.cancel(session, PRODUCTION, planned.number, reason=REASON, actor=planned.actor)
     planned.do(
         lambda session: services.begin(
-            session, planned.subject, steps=[Step(20_000, 60)], reason=REASON, actor=planned.actor
+            session,
+            planned.subject,
+            steps=[Step(20_000, 60), Step(30_000, 60)],
+            reason=REASON,
+            actor=planned.actor,
         )
     )
     assert planned.stands[2] == 20_000

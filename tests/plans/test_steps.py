@@ -64,11 +64,11 @@ def test_a_plan_from_a_share_holds_it_and_takes_what_is_above() -> None:
 
 
 def test_a_plan_climbs_and_has_an_end() -> None:
-    assert problems([]) == {"steps": "A plan has at least one step."}
+    assert list(problems([Step(1, 1)])) == list(problems([], after=1)) == ["steps"]
     assert list(problems([Step(1, 1)] * (MOST + 1))) == ["steps"]
     assert list(problems([Step(10, 1), Step(9, 1), Step(9, 1)])) == ["steps.1.share"]
     assert list(problems([Step(10, 1)], after=11)) == ["steps.0.share"]
-    assert list(problems([Step(10, 1, note="x" * 201)])) == ["steps.0.note"]
+    assert list(problems([Step(10, 1, note="x" * 201)], after=0)) == ["steps.0.note"]
 
 
 @pytest.mark.parametrize(
