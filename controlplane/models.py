@@ -7,6 +7,7 @@ from controlplane.db import Base
 from controlplane.fleet import models as fleet
 from controlplane.guards import models as guards
 from controlplane.health import models as health
+from controlplane.plans import models as plans
 from controlplane.prompts import models as prompts
 from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
@@ -26,6 +27,7 @@ __all__ = [
     "fleet",
     "guards",
     "health",
+    "plans",
     "prompts",
     "proposals",
     "registry",

@@ -19,6 +19,7 @@ from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine
 from controlplane.fleet.observing import observe
 from controlplane.guards.watching import watch
+from controlplane.plans.services import advance
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
 from controlplane.runtime.signing import Signer, SigningKeyError, Verifier
@@ -32,7 +33,7 @@ _SECONDS = 2.0
 _RECORD_SECONDS = 10.0
 # A minute that is over is looked at so much later at most.
 _GUARD_SECONDS = 10.0
-_CONNECTIONS = 7
+_CONNECTIONS = 8
 
 
 def chores_of(
@@ -43,6 +44,7 @@ def chores_of(
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
         Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
         Chore("guards", _GUARD_SECONDS, lambda code: watch(engine, code)),
+        Chore("plans", _SECONDS, lambda code: advance(engine, code)),
         Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
         Chore(
             "record",

@@ -43,6 +43,15 @@ _LISTED = (
     ),
     Kind("gate.lowered", "Gate lowered", Holds.DOCUMENTS, _MOVES),
     Kind("gate.raised", "Gate raised", Holds.DOCUMENTS, _MOVES),
+    *(
+        Kind(
+            f"{kind}.plan_{verb}",
+            f"Plan of a {kind} {verb}",
+            tone=_LOUD if verb == "stopped" else _MOVES if verb == "started" else "neutral",
+        )
+        for kind in ("gate", "rollout")
+        for verb in ("cancelled", "changed", "continued", "started", "stepped", "stopped")
+    ),
     Kind("guard.chosen", "Guards chosen"),
     Kind("guard.set_off", "Guard set off", Holds.NOTHING, _LOUD, changes=False),
     Kind("people.exported", "Access list exported", changes=False),

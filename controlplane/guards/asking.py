@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from controlplane.guards.chosen import settings_of
 from controlplane.guards.judging import findings, known_from
 from controlplane.guards.models import GuardWatch
-from controlplane.guards.wording import evidence_words
+from controlplane.guards.wording import breach_sentence
 
 
 class Verdict(enum.StrEnum):
@@ -35,7 +35,7 @@ def ask(session: Session, rollout: int) -> Answer:
     breached = [each for each in found if each.is_breach]
     if breached:
         worst = max(breached, key=lambda each: each.evidence)
-        return Answer(Verdict.BREACHED, f"{worst.measure.label}: {evidence_words(worst)}.")
+        return Answer(Verdict.BREACHED, breach_sentence(worst))
     if not found or not any(each.enough for each in found):
         return Answer(Verdict.UNKNOWN, "Too few calls to say how it does.")
     return Answer(Verdict.CLEAR, "No guard is set off.")

@@ -35,14 +35,6 @@ def evidence_word(finding: Finding) -> str:
     return "Some" if finding.evidence >= SOME else "No sign"
 
 
-def evidence_words(finding: Finding) -> str:
-    """The same with how rarely chance alone would look like this."""
-    word = evidence_word(finding)
-    if word in {"Strong", "Some"}:
-        return f"{word}: {chance_words(finding.evidence)} by chance"
-    return word
-
-
 def tone_of(finding: Finding) -> str:
     """The tone of its chip."""
     if not finding.enough:
@@ -60,3 +52,11 @@ def breach_words(finding: Finding, *, baseline: int, version: int) -> str:
         f"{finding.measure.label}: {measured} on version {version} against {against} on version {baseline}, of "
         f"{finding.calls[1]:,} and {finding.calls[0]:,} calls: {chance_words(finding.evidence)} by chance."
     )
+
+
+def breach_sentence(finding: Finding) -> str:
+    """What speaks strongly against the version, in short: "Errors: 40.0 % against 1.0 % before, 1 in 4,000 by chance."."""
+    measured = value_words(finding.measure, finding.variant)
+    against = value_words(finding.measure, finding.baseline)
+    chance = chance_words(finding.evidence)
+    return f"{finding.measure.label}: {measured} against {against} before, {chance} by chance."

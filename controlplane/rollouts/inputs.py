@@ -1,10 +1,12 @@
 """What people may send: a share as typed, a reason, and the release their page was made from."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel, BeforeValidator, model_validator
 
+from controlplane.errors import FieldError
 from controlplane.rollouts.ranges import Candidate, parse_share
+from controlplane.runtime.bucketing import BUCKETS
 
 
 def _share(value: object) -> int:
@@ -74,6 +76,15 @@ class StartInput(ReasonInput):
     share: Share
     also: list[AlsoInput] = []
     unit: str | None = None
+    plan: str | None = None
+
+    @model_validator(mode="after")
+    def _fit_for_a_plan(self) -> Self:
+        if self.plan and self.also:
+            raise FieldError("plan", "A plan is for one version: give each its own on its page.")
+        if self.plan and self.share == BUCKETS:
+            raise FieldError("plan", "It begins at 100 %: there is nothing to plan.")
+        return self
 
     @property
     def candidates(self) -> list[Candidate]:

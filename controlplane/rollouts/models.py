@@ -46,3 +46,5 @@ class Rollout(Base):
     paused_at: Mapped[dt.datetime | None]
     paused_by: Mapped[str | None]
     paused_reason: Mapped[str | None]
+    # For how long it was paused altogether, up to its last resuming: time that a plan does not count.
+    held_seconds: Mapped[int] = mapped_column(default=0, server_default=text("0"))

@@ -25,7 +25,16 @@ from controlplane.runtime.entries import gate_key
 _TONES = 6  # colours of shares; a seventh candidate has the sixth's
 PRESETS = (1_000, 10_000, 50_000, BUCKETS)
 
-WITHOUT_RELEASE = ("rollout.paused", "rollout.resumed")
+WITHOUT_RELEASE = (
+    "rollout.paused",
+    "rollout.resumed",
+    "rollout.plan_started",
+    "rollout.plan_changed",
+    "rollout.plan_continued",
+    "rollout.plan_stepped",
+    "rollout.plan_stopped",
+    "rollout.plan_cancelled",
+)
 
 Bar = tuple[tuple[str, float, int], ...]
 

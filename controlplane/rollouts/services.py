@@ -189,6 +189,7 @@ def resume(session: Session, rollout: Rollout, *, reason: str, actor: Actor) -> 
         f"resumed version {rollout.to_version} of {here.place.title} at {share_words(here.share)} of {here.units} "
         f"in {rollout.environment}: it may be raised again"
     )
+    rollout.held_seconds += round((now() - rollout.paused_at).total_seconds())
     rollout.paused_at = rollout.paused_by = rollout.paused_reason = None
     tell(
         session,

@@ -15,6 +15,9 @@ from controlplane.configurations.models import Configuration
 from controlplane.configurations.places import Place
 from controlplane.configurations.services import get_configuration
 from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.plans.services import begin as give_plan
+from controlplane.plans.steps import from_share, shape_of
+from controlplane.plans.subjects import OfRollout
 from controlplane.registry.models import Interaction
 from controlplane.registry.services import get as get_registered
 from controlplane.rollouts import acts, effects, pages, services, standing
@@ -76,6 +79,7 @@ def start(environment: str) -> ResponseReturnValue:
             base=wanted.base,
             actor=current_actor(),
         )
+        _with_plan(first, wanted)
     except Refused as refusal:
         return start_page(environment, configuration, form.refused(refusal)), 422
     except Conflict as conflict:
@@ -83,6 +87,20 @@ def start(environment: str) -> ResponseReturnValue:
     told = [f"version {each.version} is at {share_words(each.share)}" for each in wanted.candidates]
     flash(f"Of {place_of(configuration).title}, {listed(told)}.")
     return redirect(url_for(".show", number=first.number), 303)
+
+
+def _with_plan(rollout: Rollout, wanted: StartInput) -> None:
+    """Give what was just started the plan that was chosen with it, if one was."""
+    shape = shape_of(wanted.plan or "")
+    if shape is None:
+        return
+    give_plan(
+        db_session(),
+        OfRollout(rollout.environment, rollout.number),
+        steps=from_share(shape, wanted.share),
+        reason=wanted.reason,
+        actor=current_actor(),
+    )
 
 
 def start_asked_for() -> tuple[Configuration, Form]:

@@ -47,6 +47,7 @@ BLUEPRINTS = (
     "controlplane.rollouts.views",
     "controlplane.guards.views",
     "controlplane.health.views",
+    "controlplane.plans.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",

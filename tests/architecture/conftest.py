@@ -10,6 +10,9 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
+from controlplane.plans.services import begin as give_plan
+from controlplane.plans.steps import Step
+from controlplane.plans.subjects import OfGate
 from controlplane.snippets.services import create_snippet
 from tests.architecture.addresses import Route, routes_of
 from tests.architecture.proposing import make_proposal
@@ -28,6 +31,7 @@ class Site:
     client_as: Callable[[Role | str], PageClient]
     rollout: int
     sign_off: int
+    plan: int
 
     @property
     def routes(self) -> list[Route]:
@@ -53,7 +57,8 @@ class Site:
         return route.path(values) + _QUERIES.get(route.endpoint, "")
 
     def _number(self, rule: str) -> str:
-        return str(self.rollout if "/rollouts/" in rule else self.sign_off if "/sign-offs/" in rule else 1)
+        numbers = {"rollouts": self.rollout, "sign-offs": self.sign_off, "plans": self.plan}
+        return str(next((number for part, number in numbers.items() if f"/{part}/" in rule), 1))
 
 
 _CODES = {
@@ -79,6 +84,13 @@ def site(app: Flask, first_data: Session) -> Site:
         first_data, code="coaching_response", body="Be kind.", reason="A test of routes", actor=publisher
     )
     sign_off = make_sign_off(first_data)
+    plan = give_plan(
+        first_data,
+        OfGate("production", "KPI_ANALYSIS"),
+        steps=[Step(100_000, 60), Step(100_000, 60)],
+        reason="A test of routes",
+        actor=publisher,
+    )
     first_data.commit()
     clients: dict[str, PageClient] = {}
 
@@ -87,4 +99,4 @@ def site(app: Flask, first_data: Session) -> Site:
             clients[str(role)] = client_of(app, add_person(first_data, role))
         return clients[str(role)]
 
-    return Site(app, first_data, client_as, rollout.number, sign_off)
+    return Site(app, first_data, client_as, rollout.number, sign_off, plan.number)

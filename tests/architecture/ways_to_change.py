@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
+from controlplane.plans.models import Plan
 from controlplane.releases.saved import bodies_of, live_entries
 from tests.architecture.conftest import Site
 from tests.architecture.proposing import ACTIONS, SPOILT_ACTIONS
@@ -290,6 +291,30 @@ def resume_a_rollout(admin: Admin) -> Sent:
     return rollout("/resume")(admin)
 
 
+GATE = "/production/gates/COACHING_RESPONSE"
+SHORT_PLAN = {"steps.0.share": "10", "steps.0.hold": "1 h", "steps.1.share": "50", "steps.1.hold": "1 h"}
+
+
+def plan_of_a_rollout(admin: Admin) -> Sent:
+    # The steps replace those the form is filled with: what is not sent is not there.
+    return f"/production/rollouts/{admin.site.rollout}/plan", {**SHORT_PLAN, **REASON}
+
+
+def plan_of_a_gate(admin: Admin) -> Sent:  # begins where the gate is, so that nothing is moved with it
+    return f"{GATE}/plan", {**SHORT_PLAN, "steps.0.share": "100", "steps.1.share": "100", **REASON}
+
+
+def plan(verb: str, *, first: str | None = None) -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(plan_of_a_rollout(admin))
+        number = admin.site.session.scalar(select(func.max(Plan.number)))
+        if first:
+            admin.do((f"/production/plans/{number}/{first}", REASON))
+        return f"/production/plans/{number}/{verb}", {"revision": "1", **REASON}
+
+    return case
+
+
 def start_rollout(admin: Admin) -> Sent:
     admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
     page = "/production/rollouts/new?configuration=COACHING_RESPONSE/basic"
@@ -434,6 +459,12 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/rollouts/<int:number>/guards": choose_guards,
     "POST /<environment>/rollouts/<int:number>/pause": rollout("/pause"),
     "POST /<environment>/rollouts/<int:number>/resume": resume_a_rollout,
+    "POST /<environment>/rollouts/<int:number>/plan": plan_of_a_rollout,
+    "POST /<environment>/gates/<interaction>/plan": plan_of_a_gate,
+    "POST /<environment>/plans/<int:number>/next": plan("next"),
+    "POST /<environment>/plans/<int:number>/stop": plan("stop"),
+    "POST /<environment>/plans/<int:number>/go-on": plan("go-on", first="stop"),
+    "POST /<environment>/plans/<int:number>/cancel": plan("cancel"),
     "POST /<environment>/proposals": propose_saved,
     "POST /<environment>/proposals/rollout": propose_rollout,
     "POST /<environment>/proposals/new": choose,

@@ -15,6 +15,7 @@ from controlplane.guards.measures import USUAL, Measure
 from controlplane.guards.models import GuardBreach, GuardWatch
 from controlplane.guards.services import GUARD
 from controlplane.health.reading import Counts
+from controlplane.plans.verdicts import known_against
 from controlplane.rollouts import services as rollouts
 from tests.guards.guarded import BAD, GOOD, MANY, Guarded
 
@@ -171,3 +172,13 @@ def test_what_is_over_is_not_looked_at(guarded: Guarded) -> None:
     assert list(guarded.session.scalars(select(GuardBreach))) == []
     by_guard = select(AuditEvent).where(AuditEvent.actor_kind == "guard")
     assert list(guarded.session.scalars(by_guard)) == []
+
+
+def test_a_plan_does_not_climb_over_what_hurts(guarded: Guarded) -> None:
+    number = guarded.rollout.number
+    assert known_against(guarded.session, number) is None
+    guarded.choose(OnBreach.WATCH)
+    guarded.minutes(5, GOOD, BAD).look()
+    assert known_against(guarded.session, number) == (
+        "Errors: 40.0 % against 1.0 % before, less than 1 in 1,000,000 by chance."
+    )
