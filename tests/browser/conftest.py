@@ -202,6 +202,8 @@ def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
         Settings.from_environment(site.SETTINGS), sessions=lambda: Session(engine, expire_on_commit=False)
     )
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    # What is being answered when a page is closed, a draft on its way say, is waited for: else it outlives its database.
+    server.daemon_threads = False
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -20,7 +20,9 @@ ClientAs = Callable[..., PageClient]
 @pytest.fixture
 def client(first_data: Session, editor: Actor, client_as: ClientAs) -> PageClient:
     """An editor's browser, where there is one snippet."""
-    services.create_snippet(first_data, code="tone", body="Be kind.\n", reason="Said in several", actor=editor)
+    services.create_snippet(
+        first_data, code="tone", body="Be kind.\n", reason="Said in several", actor=editor
+    )
     return client_as("editor")
 
 

@@ -40,6 +40,7 @@ def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
     )
     kitchen_sink.add_to(app)
     server = make_server("127.0.0.1", 0, app, threaded=True)
+    server.daemon_threads = False  # what is being answered when a page is closed is waited for
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
