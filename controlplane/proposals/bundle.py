@@ -58,6 +58,15 @@ class Bundle:
         return f"bundle of {self.pointer.environment} release {self.pointer.release}"
 
     @property
+    def when(self) -> str:
+        """When it was published, as the file says: "22 Nov 2026, 10:40 UTC"."""
+        try:
+            moment = dt.datetime.fromisoformat(self.pointer.published_at or "").astimezone(dt.UTC)
+        except (ValueError, OverflowError):
+            return "at an unknown time"
+        return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+
+    @property
     def vouched(self) -> str:
         """Who vouches for it, in words."""
         if self.signed_by:

@@ -54,7 +54,7 @@ def upload(client: PageClient, data: bytes) -> Page:
 def test_a_bundle_becomes_a_proposal_with_its_texts(editor: PageClient, first_data: Session) -> None:
     page = editor.follow(upload(editor, stranger(first_data)))
     assert page.heading == "Import a bundle"
-    assert "Release 7 of live" in page.body
+    assert "Release 7 of live, published at an unknown time" in page.body
     assert "somebody else wrote this" in page.body
     assert ticked(page) == offered(page) == [PROMPT]
 
@@ -219,7 +219,7 @@ def test_whose_key_vouches_for_a_bundle_is_said_and_a_broken_seal_refused(
     known = Verifier.from_environment({"CONTROLPLANE_PUBLIC_KEYS": pairs["ours"].public})
     copy = from_bytes(stranger(first_data), age_seconds=0)
     assert copy is not None
-    pointer, data = copy.pointer, copy.data
+    pointer = msgspec.structs.replace(copy.pointer, published_at="2026-11-22T11:40:42.5+01:00")
     if signer:
         key = Signer.from_environment({"CONTROLPLANE_SIGNING_KEY": pairs[signer].signing})
         assert key is not None
@@ -228,11 +228,12 @@ def test_whose_key_vouches_for_a_bundle_is_said_and_a_broken_seal_refused(
         pointer = msgspec.structs.replace(pointer, release=pointer.release + 1)
     client = client_of(app_on(first_data, verifier=known), add_person(first_data, Role.EDITOR))
 
-    answer = upload(client, to_bytes(pointer, data))
+    answer = upload(client, to_bytes(pointer, copy.data))
     page = answer if changed else client.follow(answer)
 
     assert said in page.body
     assert answer.status == (422 if changed else 303)
+    assert changed or "Release 7 of live, published 22 Nov 2026, 10:40 UTC" in page.body
 
 
 def test_a_text_that_no_template_may_hold_is_told_with_its_reason_and_spoils_no_other(
