@@ -3,9 +3,9 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Float, Integer, Row, cast, func, select, true
+from sqlalchemy import Float, Integer, cast, func, select, true
 from sqlalchemy.orm import Session
 
 from controlplane.health.drawing import Chart, draw
@@ -278,7 +278,10 @@ def _lines(session: Session, environment: str, first: dt.datetime, hour: dt.date
         .order_by(calls.desc(), HealthMinute.interaction)
     )
     times = _times(session, environment, hour)
-    return [_line_of(row, times.get(row.interaction, ())) for row in session.execute(query)]
+    return [
+        _line_of(interaction, *map(int, counts), times=times.get(interaction, ()))
+        for interaction, *counts in session.execute(query)
+    ]
 
 
 def _times(session: Session, environment: str, since: dt.datetime) -> Mapping[str, list[float]]:
@@ -297,14 +300,16 @@ def _times(session: Session, environment: str, since: dt.datetime) -> Mapping[st
     return found
 
 
-def _line_of(row: Row[Any], times: Sequence[float]) -> Line:
-    errors = _part(int(row.failed), int(row.calls))
+def _line_of(
+    interaction: str, calls: int, failed: int, fallbacks: int, unusable: int, *, times: Sequence[float]
+) -> Line:
+    errors = _part(failed, calls)
     return Line(
-        interaction=row.interaction,
-        calls=int(row.calls),
+        interaction=interaction,
+        calls=calls,
         errors=_percent(errors),
-        fallbacks=_percent(_part(int(row.fallbacks), int(row.calls))),
-        unusable=_percent(_part(int(row.unusable), int(row.calls))),
+        fallbacks=_percent(_part(fallbacks, calls)),
+        unusable=_percent(_part(unusable, calls)),
         p95=seconds_words(percentile(times, LONG_BOUNDS), LONG_BOUNDS),
         tone="failed" if errors is not None and errors > _MOST_ERRORS else "live",
     )
