@@ -17,6 +17,7 @@ from controlplane.guards import services as guards
 from controlplane.guards.acts import OnBreach
 from controlplane.guards.measures import Measure
 from controlplane.guards.watching import watch
+from controlplane.registry.models import Model
 from controlplane.releases.worker import Worker
 from controlplane.rollouts.ranges import Candidate
 from controlplane.rollouts.standing import get_standing
@@ -101,7 +102,9 @@ def test_a_model_that_fails_is_found_and_everyone_is_back(chain: Chain, tmp_path
     with transaction(chain.engine) as session:
         configuration = get_configuration(session, "COACHING_RESPONSE", tier="premium")
         first = configuration.versions[0]
-        colder = values_of(first).model_copy(update={"model": "GPT_4O", "fallbacks": [], "reason": "Try it"})
+        values = values_of(first)
+        other = session.get_one(Model, values.fallbacks[-1])
+        colder = values.model_copy(update={"model": other.code, "fallbacks": [], "reason": "Try it"})
         second = save_version(session, configuration, colder, base_version=first.number, actor=ADA)
         (rollout,) = start(
             session,
@@ -123,7 +126,7 @@ def test_a_model_that_fails_is_found_and_everyone_is_back(chain: Chain, tmp_path
     chain.export()
     before = chain.minute()
     assert set(before.values()) == {first.number, second.number}
-    (tmp_path / "echo-fails").write_text("gpt-4o\n")
+    (tmp_path / "echo-fails").write_text(f"{other.provider_model_id}\n")
     for _ in range(8):
         during = chain.minute()
         with transaction(chain.engine) as session:
