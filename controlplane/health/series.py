@@ -24,6 +24,8 @@ NEW: Final = dt.timedelta(minutes=5)
 """One that began so lately and was not read yet has counted nothing that belongs elsewhere."""
 FORGOTTEN: Final = dt.timedelta(hours=1)
 """For so long is it known what a silent process had counted."""
+SAID_AGAIN: Final = dt.timedelta(minutes=5)
+"""How exactly it is known when a process was last read."""
 _UNNAMED: Final = frozenset({"", "unknown", "other"})
 
 
@@ -134,9 +136,12 @@ def _keep(
         merged = dict(before.counts)
         for subject, each in counts.items():
             merged[subject] = each.or_later(merged.get(subject, Counts()))
-    row.heard_at, row.whole = at, told.whole
-    row.counts = [[*subject, *each] for subject, each in merged.items()]
-    row.lookups = list(lookups)
+    # As JSON gives them back, so that a process which counted nothing new is not written again.
+    row.counts = [[*subject, *each[:-1], list(each.times)] for subject, each in merged.items()]
+    row.lookups = [list(lookups.times), lookups.hits, lookups.misses]
+    row.whole = told.whole
+    if row.heard_at is None or abs(at - row.heard_at) > SAID_AGAIN:
+        row.heard_at = at
 
 
 def _unpacked(counts: list[Any]) -> dict[Subject, Counts]:
