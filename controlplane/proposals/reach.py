@@ -22,6 +22,7 @@ class Affected:
 
     name: str
     sentence: str
+    people: str | None = None  # how many that are, where they were counted (`people.py`)
 
 
 def affected(composed: Composed) -> tuple[list[Affected], int]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -21,6 +21,7 @@ from controlplane.rollouts.standing import Live, Standing
 from controlplane.runtime import canonical
 from controlplane.runtime.bucketing import BUCKETS, size
 from controlplane.runtime.entries import gate_key
+from controlplane.units.pages import people_at_gate, people_moved
 
 PRESETS = (1_000, 10_000, 50_000, BUCKETS)
 
@@ -90,6 +91,7 @@ class GateRow:
     base: int
     at: dt.datetime | None
     by: str | None
+    document: Json = field(default_factory=lambda: {"ranges": [[0, BUCKETS]]})
 
     @property
     def sentence(self) -> str:
@@ -143,7 +145,7 @@ def index_page(session: Session, environment: str, *, before: int | None, limit:
     return Index(tuple(running), tuple(found[:limit]), older)
 
 
-def effect(here: Standing, share: int) -> str:
+def effect(session: Session, here: Standing, share: int) -> str:
     """What moving a running rollout to this share would do, counted on the buckets themselves."""
     after = documents.with_share(here.document, share)
     gained, lost = moved(documents.stacks_of(here.document), documents.stacks_of(after))[1].counts
@@ -155,21 +157,32 @@ def effect(here: Standing, share: int) -> str:
         baseline=here.rollout.from_version,
         candidate=here.rollout.to_version,
         units=here.units,
+        people=people_moved(session, here.rollout.environment, here.place.key, here.document, after),
     )
 
 
-def start_effect(live: Live, to_version: int, share: int) -> str:
+def start_effect(
+    session: Session, environment: str, place: Place, live: Live, to_version: int, share: int
+) -> str:
     """What starting a rollout would do."""
     versions = documents.versions_of(live.document)
     if len(versions) != 1 or to_version in versions:
         return "Choose a version other than the live one."
-    units = wording.units_of(live.document)
-    return wording.start_sentence(share, baseline=versions[0], candidate=to_version, units=units)
+    before = live.document or {}
+    after = documents.with_candidate(before, {"version": to_version}, share)
+    return wording.start_sentence(
+        share,
+        baseline=versions[0],
+        candidate=to_version,
+        units=wording.units_of(before),
+        people=people_moved(session, environment, place.key, before, after),
+    )
 
 
-def gate_effect(row: GateRow, share: int) -> str:
+def gate_effect(session: Session, row: GateRow, share: int) -> str:
     """What setting a gate to this share would do."""
-    return wording.gate_sentence(row.share, share, units=row.units)
+    people = people_at_gate(session, row.environment, row.interaction, row.document, share)
+    return wording.gate_sentence(row.share, share, units=row.units, people=people)
 
 
 def gates(session: Session, environment: str) -> list[GateRow]:
@@ -290,4 +303,4 @@ def _gate_row(interaction: str, environment: str, entry: _Entry | None) -> GateR
         return GateRow(interaction, environment, BUCKETS, wording.units_of(None), 0, None, None)
     document, release, at, by = entry
     share = size(document["ranges"])
-    return GateRow(interaction, environment, share, wording.units_of(document), release, at, by)
+    return GateRow(interaction, environment, share, wording.units_of(document), release, at, by, document)

@@ -163,16 +163,19 @@ def finish_now(environment: str, number: int) -> ResponseReturnValue:
 def effect(environment: str, number: int) -> str:
     """The sentence under the slider."""
     here = standing.get_standing(db_session(), environment, number)
-    return _effect(lambda share: pages.effect(here, share) if here.running else here.sentence)
+    return _effect(lambda share: pages.effect(db_session(), here, share) if here.running else here.sentence)
 
 
 @blueprint.get(f"/_{ROOT}/effect")
 @requires(Role.VIEWER)
 def start_effect(environment: str) -> str:
     """The sentence under the slider of a rollout that is about to be started."""
-    live = standing.live_entry(db_session(), environment, place_of(_configuration_asked_for()).key)
+    place = place_of(_configuration_asked_for())
+    live = standing.live_entry(db_session(), environment, place.key)
     to_version = request.args.get("to_version", 0, type=int)
-    return _effect(lambda share: pages.start_effect(live, to_version, share))
+    return _effect(
+        lambda share: pages.start_effect(db_session(), environment, place, live, to_version, share)
+    )
 
 
 @blueprint.get("/<environment>/gates")
@@ -223,7 +226,7 @@ def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
 def gate_effect(environment: str, interaction: str) -> str:
     """The sentence under a gate's slider."""
     row = pages.gate(db_session(), environment, _interaction(interaction))
-    return _effect(lambda share: pages.gate_effect(row, share))
+    return _effect(lambda share: pages.gate_effect(db_session(), row, share))
 
 
 @blueprint.app_template_global("rollout_panel_of")
@@ -247,10 +250,15 @@ def rollout_effect(panel: pages.Panel, form: Form) -> pages.Effect:
     typed = form["share"].value
     if panel.running:
         here = panel.running
-        return _said(typed, lambda share: pages.effect(here, share))
+        return _said(typed, lambda share: pages.effect(db_session(), here, share))
     version = form["to_version"].value
     to_version = int(version) if version.isascii() and version.isdigit() else 0
-    return _said(typed, lambda share: pages.start_effect(panel.live, to_version, share))
+    return _said(
+        typed,
+        lambda share: pages.start_effect(
+            db_session(), panel.environment, panel.place, panel.live, to_version, share
+        ),
+    )
 
 
 @blueprint.app_template_global("gates_of")
@@ -364,7 +372,7 @@ def _gate_page(
         "rollouts/gate.html",
         gate=row,
         form=form,
-        effect=_said(form["share"].value, lambda share: pages.gate_effect(row, share)),
+        effect=_said(form["share"].value, lambda share: pages.gate_effect(db_session(), row, share)),
         protected=pages.is_protected(db_session(), environment),
         conflict=conflict,
         changes=changes_of(db_session(), "gate", interaction.code, environment, limit=10),

@@ -30,11 +30,19 @@ def move_verb(before: int, after: int) -> str:
 
 
 def effect_sentence(
-    before: int, after: int, *, gained: int, lost: int, baseline: int, candidate: int, units: str = "users"
+    before: int,
+    after: int,
+    *,
+    gained: int,
+    lost: int,
+    baseline: int,
+    candidate: int,
+    units: str = "users",
+    people: str | None = None,
 ) -> str:
     """What setting the newer version's share from `before` to `after` would do, with the buckets it gains and loses."""
     if after == before:
-        return f"Version {candidate} stays at {share_words(after)}: nobody moves."
+        return f"Version {candidate} stays at {share_words(after)}: nobody moves. {people or ''}".rstrip()
     if after > before:
         head = f"Raising from {share_words(before)} to {share_words(after)}"
         kept = f" Everyone on version {candidate} stays on it." if before and not lost else ""
@@ -43,7 +51,7 @@ def effect_sentence(
         head = f"Lowering from {share_words(before)} to {share_words(after)}"
         kept = f", those that came last. Everyone else on version {candidate} stays." if after else "."
         words = f"{head}: {_buckets(lost)} from version {candidate} back to version {baseline}{kept}"
-    return f"{words} {_edge(after, baseline, units)}{HOW_MANY.format(units)}"
+    return f"{words} {_edge(after, baseline, units)}{people or HOW_MANY.format(units)}"
 
 
 def _buckets(count: int) -> str:
@@ -58,18 +66,20 @@ def _edge(after: int, baseline: int, units: str) -> str:
     return ""
 
 
-def start_sentence(share: int, *, baseline: int, candidate: int, units: str = "users") -> str:
+def start_sentence(
+    share: int, *, baseline: int, candidate: int, units: str = "users", people: str | None = None
+) -> str:
     """What starting a rollout at this share would do."""
     if share == 0:
         return f"Version {candidate} goes live for nobody yet; everyone stays on version {baseline}."
     words = f"{_buckets(share)} from version {baseline} to version {candidate}."
-    return f"Starting at {share_words(share)}: {words} {HOW_MANY.format(units)}"
+    return f"Starting at {share_words(share)}: {words} {people or HOW_MANY.format(units)}"
 
 
-def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
+def gate_sentence(before: int, after: int, *, units: str = "users", people: str | None = None) -> str:
     """What setting a gate from `before` to `after` would do."""
     if after == before:
-        return f"The gate stays at {share_words(after)}: nobody moves."
+        return f"The gate stays at {share_words(after)}: nobody moves. {people or ''}".rstrip()
     verb = "Raising" if after > before else "Lowering"
     where = (
         "the legacy path to configuration lookup"
@@ -78,7 +88,7 @@ def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
     )
     kept = " Everyone who is in stays in." if after > before > 0 else ""
     words = f"{verb} from {share_words(before)} to {share_words(after)}"
-    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {HOW_MANY.format(units)}"
+    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {people or HOW_MANY.format(units)}"
 
 
 def gate_effect(share: int) -> str:
