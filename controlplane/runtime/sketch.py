@@ -52,6 +52,8 @@ def estimate(registers: bytes) -> float:
     counts = [registers.count(rank) for rank in range(LARGEST_RANK + 1)]
     if counts[0] == REGISTERS:
         return 0.0
+    if counts[LARGEST_RANK] == REGISTERS:  # nobody calls so many; who forges a heartbeat must not stop a page
+        return 2.0**64
     total = REGISTERS * _tau(1 - counts[LARGEST_RANK] / REGISTERS)
     for rank in range(REST_BITS, 0, -1):
         total = 0.5 * (total + counts[rank])
@@ -72,7 +74,7 @@ def unpacked(data: bytes) -> bytes:
         registers = opened.decompress(data, REGISTERS + 1)
     except zlib.error as problem:
         raise ValueError(f"this is no sketch: {problem}") from None
-    if len(registers) != REGISTERS or max(registers) > LARGEST_RANK:
+    if not opened.eof or len(registers) != REGISTERS or max(registers) > LARGEST_RANK:
         raise ValueError("this is no sketch of ours")
     return registers
 

@@ -47,7 +47,8 @@ def of_configuration(
     """Return how many get which version after a change, and how many of them only then."""
     whom = _whom(counted, key)
     moves = moves_of(before, after)
-    if not moves:
+    # Where the version stays and what it says changes, everybody is concerned and nobody moves.
+    if all((move.holds, move.gained, move.lost) == (BUCKETS, 0, 0) for move in moves):
         return f"About {_number(counted.total)} {whom}. {_told(counted, at)}"
     parts = [
         f"About {_about(counted, move.holds)} of {_number(counted.total)} {whom} on version {move.version}; "

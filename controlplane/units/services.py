@@ -47,7 +47,7 @@ def distinct_at_gate(
     session: Session, environment: str, interaction: str, unit: str, since: dt.datetime, until: dt.datetime
 ) -> Distinct | None:
     """Count those who called an interaction at all, let in or kept out by its gate."""
-    prefix = configuration_key(interaction, "", "").removesuffix("//") + "/"
+    prefix = f"configuration/{interaction}/"
     keys = select(HourOfUnits.key).where(
         HourOfUnits.environment == environment,
         HourOfUnits.hour >= since,
