@@ -48,7 +48,9 @@ def labels_of(
 def count_unit(units: Units, found: Resolution) -> None:
     """Count whose call a configuration answered."""
     row = found.row
-    units.count(row.key, row.unit, found.unit, found.variant.version)
+    # Most configurations bucket users; what the properties of an answer say better is written out for its speed.
+    unit = found.request.unit if row.unit == "user" else found.unit
+    units.count(row.key, row.unit, unit, row.variants[found.place].version)
 
 
 def count_kept_out(units: Units, release: Snapshot, request: Request) -> None:
