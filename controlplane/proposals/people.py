@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from controlplane.proposals.reach import Affected
 from controlplane.releases.composed import Composed, variants_of
 from controlplane.releases.diff import EntryChange
+from controlplane.units.effect import People
 from controlplane.units.pages import people_moved, people_of, people_of_gate
 from controlplane.units.services import Wanted
 
@@ -22,7 +23,7 @@ def with_people(
     ]
 
 
-def _people(session: Session, environment: str, composed: Composed, change: EntryChange) -> str | None:
+def _people(session: Session, environment: str, composed: Composed, change: EntryChange) -> People | None:
     kind, _, code = change.key.partition("/")
     if kind == "configuration":
         return people_moved(session, environment, change.key, change.before, change.after)

@@ -28,6 +28,7 @@ KINDS: Mapping[str, int] = {
     "rollout.started": 15,
     "rollout.raised": 10,
     "rollout.lowered": 5,
+    "rollout.moved": 10,
     "rollout.finished": 10,
     "rollout.aborted": 15,
     "gate.raised": 15,

@@ -21,6 +21,14 @@ _UNITS: Final = {"user": "users", "tenant": "tenants", "conversation": "conversa
 
 
 @dataclass(frozen=True)
+class People:
+    """How many people something concerns, and how far that can be believed: how old it is, and who is not counted."""
+
+    sentence: str
+    standing: str
+
+
+@dataclass(frozen=True)
 class Move:
     """The buckets that a version holds afterwards, and those it gains and loses by it."""
 
@@ -43,19 +51,19 @@ def moves_of(before: Document | None, after: Document | None) -> list[Move]:
 
 def of_configuration(
     counted: Distinct, key: str, before: Document | None, after: Document | None, *, at: dt.datetime
-) -> str:
+) -> People:
     """Return how many get which version after a change, and how many of them only then."""
     whom = _whom(counted, key)
     moves = moves_of(before, after)
     # Where the version stays and what it says changes, everybody is concerned and nobody moves.
     if all((move.holds, move.gained, move.lost) == (BUCKETS, 0, 0) for move in moves):
-        return f"About {_number(counted.total)} {whom}. {_told(counted, at)}"
+        return People(f"About {_number(counted.total)} {whom}.", _told(counted, at))
     parts = [
         f"About {_about(counted, move.holds)} of {_number(counted.total)} {whom} on version {move.version}; "
         f"{_gain(counted, move.gained)} gain it, {_gain(counted, move.lost)} lose it."
         for move in moves
     ]
-    return " ".join([*parts, _told(counted, at)])
+    return People(" ".join(parts), _told(counted, at))
 
 
 def of_gate(
@@ -65,19 +73,19 @@ def of_gate(
     after: Sequence[Sequence[int]],
     *,
     at: dt.datetime,
-) -> str:
+) -> People:
     """Return how many a gate lets in after a change of its ranges, and how many come in and go out by it."""
     (change,) = moved([before], [after])
-    return (
+    sentence = (
         f"About {_about(counted, size(after))} of {_number(counted.total)} {_daily(counted)}{_plural(counted)} of "
-        f"{interaction} let in; {_gain(counted, change.gained)} come in, {_gain(counted, change.lost)} go out. "
-        f"{_told(counted, at)}"
+        f"{interaction} let in; {_gain(counted, change.gained)} come in, {_gain(counted, change.lost)} go out."
     )
+    return People(sentence, _told(counted, at))
 
 
-def of_all(counted: Distinct, *, at: dt.datetime) -> str:
+def of_all(counted: Distinct, *, at: dt.datetime) -> People:
     """Return how many there are, for a change that concerns them all."""
-    return f"About {_number(counted.total)} {_daily(counted)}{_plural(counted)}. {_told(counted, at)}"
+    return People(f"About {_number(counted.total)} {_daily(counted)}{_plural(counted)}.", _told(counted, at))
 
 
 def _ranges_of(document: Document | None) -> dict[int, list[list[int]]]:

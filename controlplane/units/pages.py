@@ -3,31 +3,24 @@
 from sqlalchemy.orm import Session
 
 from controlplane.db import Json, now
-from controlplane.rollouts.documents import gate_with_share
 from controlplane.runtime.bucketing import BUCKETS
 from controlplane.units import effect
+from controlplane.units.effect import People
 from controlplane.units.services import Wanted, distinct_at_gate, distinct_of, last_day
 
 
 def people_moved(
     session: Session, environment: str, key: str, before: Json | None, after: Json | None
-) -> str | None:
+) -> People | None:
     """Say how many a change of a configuration's entry concerns; None: nobody was counted in the last day."""
     at = now()
     counted = distinct_of(session, environment, {key: None}, *last_day(at), unit=_unit_of(after or before))
     return effect.of_configuration(counted, key, before, after, at=at) if counted else None
 
 
-def people_at_gate(
-    session: Session, environment: str, interaction: str, gate: Json, share: int
-) -> str | None:
-    """Say how many a gate would let in at this share."""
-    return people_of_gate(session, environment, interaction, gate, gate_with_share(gate, share))
-
-
 def people_of_gate(
     session: Session, environment: str, interaction: str, before: Json | None, after: Json | None
-) -> str | None:
+) -> People | None:
     """Say how many a change of a gate's entry lets in or keeps out; no entry lets everyone in."""
     at = now()
     unit = _unit_of(after or before)
@@ -38,7 +31,7 @@ def people_of_gate(
     return effect.of_gate(counted, interaction, old, new, at=at)
 
 
-def people_of(session: Session, environment: str, wanted: Wanted) -> str | None:
+def people_of(session: Session, environment: str, wanted: Wanted) -> People | None:
     """Say how many these versions of configurations answered."""
     at = now()
     counted = distinct_of(session, environment, wanted, *last_day(at))

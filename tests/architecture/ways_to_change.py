@@ -273,6 +273,18 @@ def rollout(rest: str = "", **changes: Any) -> Case:
     return case
 
 
+def abort_all_rollouts(admin: Admin) -> Sent:
+    admin.do(at(f"{PREMIUM}/edit", temperature="0.1", **REASON)(admin))
+    page = "/production/rollouts/new?configuration=COACHING_RESPONSE/premium"
+    admin.do(admin.filled(page, "/production/rollouts", share="10", **REASON))
+    return rollout("/abort-all")(admin)
+
+
+def resume_a_rollout(admin: Admin) -> Sent:
+    admin.do(rollout("/pause")(admin))
+    return rollout("/resume")(admin)
+
+
 def start_rollout(admin: Admin) -> Sent:
     admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
     page = "/production/rollouts/new?configuration=COACHING_RESPONSE/basic"
@@ -412,7 +424,10 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/rollouts": start_rollout,
     "POST /<environment>/rollouts/<int:number>": rollout(share="50"),
     "POST /<environment>/rollouts/<int:number>/abort": rollout("/abort"),
+    "POST /<environment>/rollouts/<int:number>/abort-all": abort_all_rollouts,
     "POST /<environment>/rollouts/<int:number>/finish": rollout("/finish"),
+    "POST /<environment>/rollouts/<int:number>/pause": rollout("/pause"),
+    "POST /<environment>/rollouts/<int:number>/resume": resume_a_rollout,
     "POST /<environment>/proposals": propose_saved,
     "POST /<environment>/proposals/rollout": propose_rollout,
     "POST /<environment>/proposals/new": choose,

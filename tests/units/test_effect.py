@@ -7,7 +7,7 @@ import pytest
 from controlplane.rollouts.ranges import Ranges, reallocate
 from controlplane.runtime.bucketing import BUCKETS
 from controlplane.units.counted import Distinct
-from controlplane.units.effect import Move, moves_of, of_all, of_configuration, of_gate
+from controlplane.units.effect import Move, People, moves_of, of_all, of_configuration, of_gate
 
 AT = dt.datetime(2026, 11, 29, 1, 30, tzinfo=dt.UTC)
 KEY = "configuration/COACHING_RESPONSE/premium/*"
@@ -38,8 +38,9 @@ def document(*shares: int, before: dict[str, Any] | None = None) -> dict[str, An
 def said(
     before: dict[str, Any] | None, after: dict[str, Any] | None, *, key: str = KEY, **values: Any
 ) -> str:
-    words = of_configuration(counted(**values), key, before, after, at=AT)
-    return words.removesuffix(" Counted; last told 01:20 UTC.")
+    people = of_configuration(counted(**values), key, before, after, at=AT)
+    assert people.standing == "Counted; last told 01:20 UTC."
+    return people.sentence
 
 
 def test_the_sentence_of_a_raise() -> None:
@@ -122,22 +123,22 @@ def test_it_says_whom(key: str, unit: str, words: str) -> None:
     ],
 )
 def test_no_more_digits_are_shown_than_can_be_believed(total: int, words: str) -> None:
-    assert of_all(counted(total), at=AT).startswith(f"About {words} daily users.")
+    assert of_all(counted(total), at=AT).sentence == f"About {words} daily users."
 
 
 def test_it_says_how_old_the_count_is_and_who_is_not_in_it() -> None:
     young = counted(310, whole=False, since=dt.datetime(2026, 11, 28, 22, tzinfo=dt.UTC), without_unit=0.034)
-    assert of_all(young, at=AT) == (
-        "About 310 users. Counted since 28 November 22:00 UTC, when counting began; last told 01:20 UTC. "
-        "3 % of calls named no user: they get the baseline and are not counted."
+    assert of_all(young, at=AT) == People(
+        "About 310 users.",
+        "Counted since 28 November 22:00 UTC, when counting began; last told 01:20 UTC. "
+        "3 % of calls named no user: they get the baseline and are not counted.",
     )
     old = replace(young, whole=True, told_at=AT - dt.timedelta(hours=3), without_unit=0.004)
-    assert of_all(old, at=AT) == "About 310 daily users. Counted; last told 28 November 22:30 UTC."
+    assert of_all(old, at=AT) == People("About 310 daily users.", "Counted; last told 28 November 22:30 UTC.")
 
 
 def test_a_gate_lets_in_and_keeps_out() -> None:
-    words = of_gate(counted(1_000), "COACHING_RESPONSE", [[0, 10_000]], [[0, 2_000]], at=AT)
-    assert words == (
-        "About 20 of 1,000 daily users of COACHING_RESPONSE let in; 0 come in, 80 go out. "
-        "Counted; last told 01:20 UTC."
+    people = of_gate(counted(1_000), "COACHING_RESPONSE", [[0, 10_000]], [[0, 2_000]], at=AT)
+    assert people.sentence == (
+        "About 20 of 1,000 daily users of COACHING_RESPONSE let in; 0 come in, 80 go out."
     )

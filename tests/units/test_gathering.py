@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from controlplane.db import now
 from controlplane.units import gathering
+from controlplane.units.counted import Distinct
 from controlplane.units.models import HourOfUnits
-from controlplane.units.services import Distinct, distinct, last_day
+from controlplane.units.services import distinct, last_day
 from tests.fleet.processes import Fleet
 from tests.units.calling import ENVIRONMENT, PREMIUM, Process, look
 
@@ -122,7 +123,7 @@ def test_only_what_was_asked_for_is_counted(first_data: Session) -> None:
 
     def asked(tier: str | None = None, **others: Any) -> int | None:
         found = distinct(first_data, ENVIRONMENT, "COACHING_RESPONSE", tier, *window, **others)
-        return found and found.total
+        return found.total if found else None
 
     assert asked("premium") == 5
     assert asked() == asked("default") == 2

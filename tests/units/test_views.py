@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
+from controlplane.releases.saved import live_entry
 from tests.page import PageClient
 from tests.proposals import stage
 from tests.rollouts.walk import Walk
@@ -98,7 +99,7 @@ def test_a_changed_template_concerns_those_whose_version_follows_it(
     publisher: PageClient, first_data: Session, actor_as: Callable[[Role | str], Actor]
 ) -> None:
     key = "prompt/coaching_response"
-    document = stage.live_entry(first_data, stage.PRODUCTION, key)
+    document = live_entry(first_data, stage.PRODUCTION, key)
     assert document
     changed = {**document, "version": document["version"] + 1}
     proposal = stage.make(first_data, actor_as(Role.PUBLISHER), entries={key: changed})
