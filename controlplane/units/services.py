@@ -1,7 +1,7 @@
 """How many different units were answered, by configuration and version: read from what processes told.
 
 A count is an estimate with a standard error of 3.3 % (`Distinct.error`), and less of a few hundred. Whoever compares two of
-them, as a check of a sample's ratio does, has to add that error to chance: the variance of a count n is about (error x n)².
+them, as a check of a sample's ratio does, has to add that error to chance, or take `Distinct.worth` for the counts.
 """
 
 import datetime as dt
