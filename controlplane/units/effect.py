@@ -80,7 +80,9 @@ def of_gate(
         f"About {_about(counted, size(after))} of {_number(counted.total)} {_daily(counted)}{_plural(counted)} of "
         f"{interaction} let in; {_gain(counted, change.gained)} come in, {_gain(counted, change.lost)} go out."
     )
-    return People(sentence, _told(counted, at))
+    return People(
+        sentence, _told(counted, at, instead="a gate that is not open for all keeps them out, and they")
+    )
 
 
 def of_all(counted: Distinct, *, at: dt.datetime) -> People:
@@ -112,13 +114,13 @@ def _plural(counted: Distinct) -> str:
     return _UNITS.get(counted.unit, f"{counted.unit}s")
 
 
-def _told(counted: Distinct, at: dt.datetime) -> str:
+def _told(counted: Distinct, at: dt.datetime, *, instead: str = "they get the baseline and") -> str:
     """Return how old the count is, and who is not in it."""
     begun = "" if counted.whole else f" since {_moment(counted.since, at)}, when counting began"
     words = f"Counted{begun}; last told {_moment(counted.told_at, at)}."
     percent = round(100 * counted.without_unit)
     if percent:
-        words += f" {percent} % of calls named no {counted.unit}: they get the baseline and are not counted."
+        words += f" {percent} % of calls named no {counted.unit}: {instead} are not counted."
     return words
 
 

@@ -138,7 +138,11 @@ def test_it_says_how_old_the_count_is_and_who_is_not_in_it() -> None:
 
 
 def test_a_gate_lets_in_and_keeps_out() -> None:
-    people = of_gate(counted(1_000), "COACHING_RESPONSE", [[0, 10_000]], [[0, 2_000]], at=AT)
+    some = counted(1_000, without_unit=0.5)
+    people = of_gate(some, "COACHING_RESPONSE", [[0, 10_000]], [[0, 2_000]], at=AT)
     assert people.sentence == (
         "About 20 of 1,000 daily users of COACHING_RESPONSE let in; 0 come in, 80 go out."
+    )
+    assert people.standing.endswith(
+        "50 % of calls named no user: a gate that is not open for all keeps them out, and they are not counted."
     )
