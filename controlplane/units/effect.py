@@ -58,6 +58,9 @@ def of_configuration(
     # Where the version stays and what it says changes, everybody is concerned and nobody moves.
     if all((move.holds, move.gained, move.lost) == (BUCKETS, 0, 0) for move in moves):
         return People(f"About {_number(counted.total)} {whom}.", _told(counted, at))
+    if all((move.holds, move.gained) == (BUCKETS, BUCKETS) for move in moves):
+        sentence = f"About {_number(counted.total)} {whom}, who all get version {moves[0].version}."
+        return People(sentence, _told(counted, at))
     parts = [
         f"About {_about(counted, move.holds)} of {_number(counted.total)} {whom} on version {move.version}; "
         f"{_gain(counted, move.gained)} gain it, {_gain(counted, move.lost)} lose it."

@@ -61,6 +61,11 @@ def test_a_version_that_says_something_else_concerns_them_all_and_moves_nobody()
     assert said(document(BUCKETS), document(BUCKETS)) == "About 12,400 daily premium users."
 
 
+def test_another_version_for_everybody_is_said_in_fewer_words() -> None:
+    another = {"variants": [{"version": 9, "ranges": WHOLE}]}
+    assert said(document(BUCKETS), another) == "About 12,400 daily premium users, who all get version 9."
+
+
 def test_what_is_not_quite_nobody_is_not_called_none() -> None:
     none = document(BUCKETS, 0)
     assert said(none, document(99_999, 1, before=none)) == (
