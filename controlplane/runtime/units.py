@@ -20,6 +20,8 @@ from controlplane.runtime.sketch import REGISTERS, add, packed
 HOUR: Final = 3_600
 UNIT_SERIES_LIMIT: Final = 1_000
 """Configurations and versions that are counted in one hour at most."""
+TOLD_EVERY: Final = 6
+"""Beats: a series is told again after so many, or when twice as many calls have come."""
 OUTSIDE: Final = 0
 """Stands for the version of those whom a gate keeps out: they get none."""
 
@@ -98,9 +100,10 @@ class Units:
         add(cell.registers, xxh3_64_intdigest(unit.encode("utf-8", "surrogatepass"), self._seeds[kind]))
 
     def told(self, limit: int) -> dict[str, Any]:
-        """The sketches of this hour and the one before as plain values, of about `limit` bytes of JSON at most.
+        """Sketches of this hour and the one before as plain values, of about `limit` bytes of JSON at most.
 
-        Where all have no room, half of it goes to those that were called most since they were last told, and half to those
+        A series is due when it is new or has doubled, and else once a minute at beats of ten seconds: what is written is paid
+        for by the kilobyte, and by processes that are many. Where all that is due has no room, half of it goes to those that were called most since they were last told, and half to those
         told longest ago: every series has its turn, and a beat that nobody read is made good by a later one.
         """
         self._beats += 1
@@ -128,6 +131,7 @@ class Units:
             (hour.number, subject, cell)
             for hour in self._hours()
             for subject, cell in hour.cells.copy().items()
+            if cell.calls >= 2 * cell.known or self._beats - cell.told >= TOLD_EVERY
         ]
 
     def _hours(self) -> Iterator[_Hour]:
