@@ -22,6 +22,7 @@ from controlplane.fleet.models import Arrival, Observation, Process
 from controlplane.health.series import add
 from controlplane.runtime.stores import ReleaseStore
 from controlplane.runtime.stores.base import Pointer, PointerUnreadableError, is_process
+from controlplane.units.gathering import gather
 
 BEATS_MISSED: Final = 6
 """So many may be missed before a process no longer counts: for as long does a store keep a heartbeat."""
@@ -58,6 +59,7 @@ def observe(
         if _note(session, environment, pointer, at):
             _keep(session, environment, beats, clock())
             add(session, environment, dict(found), clock())
+            gather(session, environment, (data for _, data in found), clock())
 
 
 def _pointer(store: ReleaseStore, environment: str) -> Pointer | None:

@@ -51,7 +51,7 @@ def test_with_many_calls_each_measure_has_its_values_and_a_chart(
     charts = [each.get("aria-label") for each in shown.all("svg", class_="spark")]
     assert "Errors of version 2 (40.0 %) against version 1 (1.0 %)" in charts
     assert len(charts) == len(Measure)
-    assert "not available, they are not counted here" in found
+    assert "not known" in found
 
 
 def test_the_part_that_the_page_asks_for_is_a_part_of_it_and_nobody_stays_signed_in_by_it(
