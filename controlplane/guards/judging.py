@@ -63,6 +63,7 @@ class Finding:
     measure: Measure
     baseline: float | None
     variant: float | None
+    late: tuple[float | None, float | None]  # the same of both, where older calls weigh less
     evidence: float
     needed: float
     calls: tuple[int, int]
@@ -151,6 +152,7 @@ def _finding(known: Known, measure: Measure, needed: float, settings: Settings) 
         measure=measure,
         baseline=baseline,
         variant=variant,
+        late=values_of(measure, known.late),
         evidence=known.measures.get(measure.value, Watched()).peak,
         needed=needed,
         calls=calls,

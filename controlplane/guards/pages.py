@@ -128,10 +128,15 @@ def rollout_health(session: Session, here: Standing, *, at: dt.datetime) -> Roll
     place = here.place
     minutes = minutes_of(session, rollout.environment, place, versions, after=begun - _MINUTE, before=ended)
     points = _points(minutes)
-    whole = _whole(minutes) if not known.total[0].asked and not known.total[1].asked else known.total
+    whole = known.total if any(counts.asked for counts in known.total) else _whole(minutes)
     found = {finding.measure: finding for finding in findings(known, settings=chosen.settings)}
     marks = _places([breach.at for breach in breaches], points)
-    verdict, tone = _verdict(list(found.values()), running=here.running)
+    judged = any(counts.asked for counts in known.total)
+    verdict, tone = (
+        _verdict(list(found.values()), running=here.running)
+        if judged or not found
+        else ("Judged when a minute is over", "archived")
+    )
     ratio = ratio_of(here, units_of(session, here, at=at))
     return RolloutHealth(
         number=rollout.number,
@@ -140,7 +145,15 @@ def rollout_health(session: Session, here: Standing, *, at: dt.datetime) -> Roll
         paused=here.paused,
         tellable=counts_of_row(place) is not None,
         rows=tuple(
-            _row(measure, found.get(measure), whole, points, marks, chosen=chosen, versions=versions)
+            _row(
+                measure,
+                found.get(measure) if judged else None,
+                whole,
+                points,
+                marks,
+                chosen=chosen,
+                versions=versions,
+            )
             for measure in Measure
         ),
         moments=tuple(_moment(moment, pair, whole) for moment, pair in reversed(points)),
@@ -217,16 +230,22 @@ def _row(
         help=_help(measure, whole),
         baseline=spoken[0],
         variant=spoken[1],
-        evidence=wording.evidence_word(finding) if finding is not None else "Not watched",
+        evidence=_evidence(finding, watched=tolerance is not None),
         chance=_chance(finding),
         tone=wording.tone_of(finding) if finding is not None else "archived",
-        watched=finding is not None,
+        watched=tolerance is not None,
         tolerance=_tolerance_words(measure, tolerance),
         chart=draw(series, threshold=threshold, marks=marks, least_top=0.05 if measure.is_rate else 0.0),
         said=(
             f"{measure.label} of version {versions[1]} ({spoken[1]}) against version {versions[0]} ({spoken[0]})"
         ),
     )
+
+
+def _evidence(finding: Finding | None, *, watched: bool) -> str:
+    if finding is None:
+        return "Not judged yet" if watched else "Not watched"
+    return wording.evidence_word(finding)
 
 
 def _chance(finding: Finding | None) -> str:

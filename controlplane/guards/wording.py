@@ -46,11 +46,12 @@ def tone_of(finding: Finding) -> str:
 
 def breach_words(finding: Finding, *, baseline: int, version: int) -> str:
     """What set a guard off: for the record, and for whoever is called."""
-    measured = value_words(finding.measure, finding.variant)
-    against = value_words(finding.measure, finding.baseline)
+    before, now = (value_words(finding.measure, value) for value in (finding.baseline, finding.variant))
+    late = [value_words(finding.measure, value) for value in finding.late]
+    of_late = f", of late {late[1]} against {late[0]}" if late[1] != now else ""
     return (
-        f"{finding.measure.label}: {measured} on version {version} against {against} on version {baseline}, of "
-        f"{finding.calls[1]:,} and {finding.calls[0]:,} calls: {chance_words(finding.evidence)} by chance."
+        f"{finding.measure.label}: {now} on version {version} against {before} on version {baseline}, of "
+        f"{finding.calls[1]:,} and {finding.calls[0]:,} calls{of_late}: {chance_words(finding.evidence)} by chance."
     )
 
 

@@ -36,7 +36,9 @@ def test_with_a_few_calls_it_says_no_more_than_it_knows(
     guarded.minutes(1, Counts(answered=3), Counts(answered=2, failed=1)).look()
     found = health_of(client_as("viewer"), address)
     assert "33.3 % on version 2, 0.0 % on version 1" in found
-    assert "Too few calls to say" in found
+    assert "Judged when a minute is over" in found
+    guarded.minutes(4, Counts(answered=3), Counts(answered=2)).look()
+    assert "Too few calls to say" in health_of(client_as("viewer"), address)
 
 
 def test_with_many_calls_each_measure_has_its_values_and_a_chart(

@@ -174,6 +174,14 @@ def test_what_is_over_is_not_looked_at(guarded: Guarded) -> None:
     assert list(guarded.session.scalars(by_guard)) == []
 
 
+def test_a_late_turn_for_the_worse_is_told_as_one(guarded: Guarded) -> None:
+    breach = guarded.minutes(60, GOOD, GOOD).minutes(3, GOOD, BAD).look()
+    assert breach is not None
+    assert breach.words.startswith(
+        "Errors: 2.9 % on version 2 against 1.0 % on version 1, of 6,300 and 6,300 calls, of late 8.4 % against 1.0 %: "
+    )
+
+
 def test_a_plan_does_not_climb_over_what_hurts(guarded: Guarded) -> None:
     number = guarded.rollout.number
     assert known_against(guarded.session, number) is None
