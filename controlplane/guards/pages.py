@@ -359,6 +359,8 @@ def _guard_words(chosen: Chosen) -> str:
 
 
 def _ratio_words(here: Standing, ratio: Ratio | None) -> str:
+    if ratio is None and not here.running:
+        return ""
     if ratio is None:
         return f"Whether {here.units} come in the share that was set: not known. It is, once an hour has passed since the last move in which they were counted."
     found = f"{100 * ratio.found:.1f} % of about {ratio.units:,} {here.units} were on version {here.rollout.to_version}"

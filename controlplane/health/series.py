@@ -7,10 +7,11 @@ its counts in the past: it is taken note of, and only what comes then is counted
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -40,7 +41,7 @@ def add(session: Session, environment: str, heartbeats: Mapping[str, bytes], at:
         row.process: row
         for row in session.scalars(select(HealthSource).where(HealthSource.environment == environment))
     }
-    allowed = _Allowed(session)
+    allowed = _Allowed(session, (_subject_of(each) for row in known.values() for each in row.counts))
     counted: dict[Subject, Counts] = {}
     lookups = Lookups()
     for process, data in heartbeats.items():
@@ -72,22 +73,39 @@ def prune(session: Session, environment: str, at: dt.datetime) -> None:
 
 
 class _Allowed:
-    """Names that the registry knows, so that nobody's heartbeat can fill the tables with names of its own."""
+    """Names that the registry knows, so that nobody's heartbeat can fill the tables with names of its own.
 
-    def __init__(self, session: Session) -> None:
-        self._interactions = frozenset(session.scalars(select(Interaction.code))) | _UNNAMED
-        self._tiers = frozenset(session.scalars(select(Tier.code))) | _UNNAMED
-        self._newest = session.scalar(select(func.max(ConfigurationVersion.number))) or 0
+    Those that were kept before were known then; the registry is asked when there are others.
+    """
+
+    def __init__(self, session: Session, kept: Iterable[Subject]) -> None:
+        self._session = session
+        self._kept = frozenset(kept)
 
     def has(self, subject: Subject) -> bool:
+        if subject in self._kept:
+            return True
         tier, _, rest = subject.row.partition("/")
-        is_row = rest in {"*", "tenant"} and (tier == "default" or tier in self._tiers)
+        is_row = rest in {"*", "tenant"} and (tier == "default" or tier in self._names["tier"])
         return (
-            subject.interaction in self._interactions
-            and subject.tier in self._tiers
+            subject.interaction in self._names["interaction"]
+            and subject.tier in self._names["tier"]
             and (is_row or subject.row in _UNNAMED or subject.row == "environment")
             and subject.version <= self._newest
         )
+
+    @cached_property
+    def _names(self) -> Mapping[str, frozenset[str]]:
+        kinds = [select(literal(name), code) for name, code in _NAMED.items()]
+        rows = self._session.execute(union_all(*kinds)).all()
+        return {name: _UNNAMED | {code for kind, code in rows if kind == name} for name in _NAMED}
+
+    @cached_property
+    def _newest(self) -> int:
+        return self._session.scalar(select(func.max(ConfigurationVersion.number))) or 0
+
+
+_NAMED: Final = {"interaction": Interaction.code, "tier": Tier.code}
 
 
 class _Before:
@@ -147,11 +165,13 @@ def _keep(
 def _unpacked(counts: list[Any]) -> dict[Subject, Counts]:
     wide = len(Subject._fields)
     return {
-        Subject(*each[:wide]): Counts._make(
-            [*each[wide:-1], tuple(each[-1])]
-        )  # what JSON gives back are lists
+        _subject_of(each): Counts._make([*each[wide:-1], tuple(each[-1])])  # what JSON gives back are lists
         for each in counts
     }
+
+
+def _subject_of(counts: list[Any]) -> Subject:
+    return Subject(*counts[: len(Subject._fields)])
 
 
 def _write(
@@ -162,6 +182,23 @@ def _write(
     lookups: Lookups,
 ) -> None:
     """Add to what the minute has already; nobody else adds to it in the meantime."""
+    counted = {subject: counts for subject, counts in counted.items() if counts != Counts()}
+    if counted:
+        _write_counts(session, environment, minute, counted)
+    if lookups != Lookups():
+        total = session.get(HealthLookups, (environment, minute))
+        if total is None:
+            total = HealthLookups(environment=environment, minute=minute, times=[], hits=0, misses=0)
+            session.add(total)
+        else:
+            lookups = lookups.plus(Lookups(tuple(total.times), total.hits, total.misses))
+        total.times, total.hits, total.misses = list(lookups.times), lookups.hits, lookups.misses
+    session.flush()
+
+
+def _write_counts(
+    session: Session, environment: str, minute: dt.datetime, counted: Mapping[Subject, Counts]
+) -> None:
     here = (HealthMinute.environment == environment, HealthMinute.minute == minute)
     rows = {
         Subject(row.interaction, row.tier, row.row, row.version): row
@@ -169,8 +206,6 @@ def _write(
     }
     fresh = []
     for subject, counts in counted.items():
-        if counts == Counts():
-            continue
         row = rows.get(subject)
         if row is None:
             fresh.append(
@@ -187,15 +222,6 @@ def _write(
             setattr(row, name, list(value) if name == "times" else value)
     if fresh:
         session.execute(insert(HealthMinute), fresh)
-    if lookups != Lookups():
-        total = session.get(HealthLookups, (environment, minute))
-        if total is None:
-            total = HealthLookups(environment=environment, minute=minute, times=[], hits=0, misses=0)
-            session.add(total)
-        else:
-            lookups = lookups.plus(Lookups(tuple(total.times), total.hits, total.misses))
-        total.times, total.hits, total.misses = list(lookups.times), lookups.hits, lookups.misses
-    session.flush()
 
 
 def counts_of(row: HealthMinute) -> Counts:
