@@ -60,6 +60,10 @@ AT_STAGING = {
     "a rollout": "rollouts/{rollout}",
     "abort a rollout": "rollouts/{rollout}/abort",
     "finish a rollout": "rollouts/{rollout}/finish",
+    "another candidate": "rollouts/new?configuration=COACHING_RESPONSE/premium/{tenant}",
+    "change what is ahead in a plan": "rollouts/{rollout}/plan",
+    "a plan": "plans/{plan}",
+    "a plan for a gate": "gates/COACHING_RESPONSE/plan",
     "kill switches": "switches",
     "throw a kill switch": "switches/COACHING_RESPONSE/throw",
     "switch everything off": "switches/everything/throw",
@@ -204,6 +208,9 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     release = moving.publish()
     moving.save("CLAUDE_HAIKU_4_5")
     rollout = moving.start_rollout("25")
+    moving.save("CLAUDE_SONNET_4_5")
+    moving.start_beside("5")
+    plan = moving.give_plan(rollout)
     waiting.make()
     proposal = waiting.propose()
     clashing = OwnPlace(visitor.page, running, "clashing")
@@ -217,6 +224,7 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
         "tenant": "moving",
         "release": str(release),
         "rollout": str(rollout),
+        "plan": str(plan),
         "proposal": str(proposal),
         "clash": str(clash),
     }
@@ -225,7 +233,7 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     clashing.withdraw(clash)
     clashing.archive()
     waiting.withdraw(proposal)
-    moving.abort_rollout(rollout)
+    moving.abort_all(rollout)
     moving.archive()
     waiting.archive()
     visitor.page.context.close()
