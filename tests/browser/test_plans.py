@@ -28,6 +28,7 @@ def test_a_rollout_is_raised_planned_and_aborted_on_a_phone(phone: Page, running
     place = OwnPlace(phone, running, "phone")
     place.make()
     try:
+        place.save("CLAUDE_SONNET_4_5")
         place.publish()
         place.save("CLAUDE_HAIKU_4_5")
         rollout = place.start_rollout("10")
@@ -38,14 +39,14 @@ def test_a_rollout_is_raised_planned_and_aborted_on_a_phone(phone: Page, running
         print(f"from page open to aborted at 390 px: {seconds:.1f} s")
         expect(phone.locator("#plan")).to_contain_text("Stopped")
         place.wait_until_live()
-        assert place.model("user-1") != "CLAUDE_HAIKU_4_5"
+        assert place.model("user-1") == "CLAUDE_SONNET_4_5"
     finally:
         place.archive()
 
 
 def raise_to_half(page: Page) -> None:
     share = page.locator("#share")
-    share.get_by_label("Share on version 2", exact=True).fill("20")
+    share.get_by_label("Share on version 3", exact=True).fill("20")
     expect(page.locator("#rollout-effect")).to_contain_text("10,000")
     share.get_by_role("textbox", name="Reason").fill(REASON)
     share.get_by_role("button", name="Raise to 50 %").click()
@@ -73,5 +74,5 @@ def abort(page: Page, address: str) -> float:
     dialog = page.get_by_role("dialog", name="Abort rollout")
     dialog.get_by_label("Reason").fill(REASON)
     dialog.get_by_role("button", name="Abort rollout").click()
-    expect(page.get_by_role("status").filter(has_text="Aborted: everyone is on version 1")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Aborted: everyone is on version 2")).to_be_visible()
     return time.monotonic() - began
