@@ -16,6 +16,7 @@ from controlplane.samples import models as samples
 from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
 from controlplane.trying import models as trying
+from controlplane.units import models as units
 
 __all__ = [
     "Base",
@@ -34,4 +35,5 @@ __all__ = [
     "snippets",
     "switches",
     "trying",
+    "units",
 ]
