@@ -42,6 +42,8 @@ PAGE = 50
 # Counting all matches costs a pass over all of them: at this number the page says "or more", and counts are of the newest.
 MOST_COUNTED = 10_000
 _FIRST_STEP = 20_000
+# Events are numbered as they are written and dated a little before: no transaction takes as long as this in between.
+_LONGEST_TRANSACTION = dt.timedelta(days=1)
 
 # How each word of `language.STATES` is found; None stands for those that are terms of the index.
 STATES: dict[str, ColumnElement[bool] | None] = {"revert": None, "emergency": None}
@@ -161,6 +163,22 @@ def newest(session: Session, query: Query, *, limit: int) -> Sequence[AuditEvent
     """Find the newest events of a query, newest first."""
     prepare(session)
     return _events(session, _matches(session, Wanted(query), limit=limit))
+
+
+def following(session: Session, wanted: Wanted, *, after: int, limit: int) -> Sequence[AuditEvent]:
+    """Find what the record has after the event of a number, in the order of the record: for programs that follow it.
+
+    By number and not by moment: of two transactions the one that began first may come second, and who has read the other
+    would never see it.
+    """
+    prepare(session)
+    conditions = [*_conditions(wanted), AuditEvent.sequence > after]
+    begin = _moment_of(session, after)
+    if begin is not None:  # which months to look into
+        conditions.append(AuditEvent.at >= begin - _LONGEST_TRANSACTION)
+    return session.scalars(
+        select(AuditEvent).where(*conditions).order_by(AuditEvent.sequence).limit(limit)
+    ).all()
 
 
 def count(session: Session, wanted: Wanted) -> int:

@@ -30,6 +30,7 @@ BLUEPRINTS = (
     "controlplane.web.health",
     "controlplane.accounts.views",
     "controlplane.accounts.access_views",
+    "controlplane.tokens.views",
     "controlplane.audit.views",
     "controlplane.audit.finding_views",
     "controlplane.reviews.views",
@@ -51,6 +52,7 @@ BLUEPRINTS = (
     "controlplane.explain.views",
     "controlplane.overview.views",
     "controlplane.coverage.views",
+    "controlplane.api.views",
 )
 
 

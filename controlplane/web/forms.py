@@ -179,6 +179,14 @@ def _takes_many(annotation: Any) -> bool:
     return origin in {list, tuple, set, frozenset} or annotation in {list, tuple, set, frozenset}
 
 
+def messages_by_path(problem: ValidationError) -> dict[str, str]:
+    """What is wrong with a document, in the same words: each under the path to it, with dots."""
+    errors: dict[str, str] = {}
+    for error in problem.errors(include_url=False):
+        errors.setdefault(".".join(map(str, error["loc"])), _words(error))
+    return errors
+
+
 def _messages(problem: ValidationError, rows: Mapping[str, list[int]]) -> dict[str, str]:
     errors: dict[str, str] = {}
     for error in problem.errors(include_url=False):
