@@ -141,7 +141,7 @@ def test_a_token_in_an_address_is_not_accepted_even_beside_one_in_the_header(pro
             answer = each.get(path)
             assert answer.status == 400
             assert "revoke it" in answer.json["detail"]
-            assert caller.token not in answer.response.get_data(as_text=True)
+            assert str(caller.token) not in answer.response.get_data(as_text=True)
 
 
 def test_a_token_in_a_cookie_or_a_body_is_not_looked_at(app: Flask, program: ProgramOf) -> None:
@@ -268,5 +268,5 @@ def test_every_change_is_recorded_with_token_and_owner(
     assert (event.actor_kind, event.actor_name, event.via) == ("token", "Admin One (token robot)", "token")
     assert (event.actor_id, event.owner_id) == (str(caller.owner.id), event.actor_id)  # type: ignore[union-attr]
     assert event.owner_name == "Admin One"
-    assert event.token in (caller.token or "")
+    assert str(event.token) in str(caller.token)
     assert event.actor_role in {"editor", "publisher"}
