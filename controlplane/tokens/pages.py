@@ -69,14 +69,16 @@ def did(token: ApiToken) -> Query:
 
 def scope_choices(role: Role) -> list[tuple[str, str, bool]]:
     """Return the scopes to choose from; what one's own role does not cover is seen and cannot be chosen."""
-    return [
-        (each.value, f"{each.label}. {each.words}{_needs(each, role)}", not role.includes(each.needs))
-        for each in Scope
-    ]
+    return [(each.value, each.label, not role.includes(each.needs)) for each in Scope]
 
 
-def _needs(scope: Scope, role: Role) -> str:
-    return "" if role.includes(scope.needs) else f" Needs {scope.needs.label}."
+def scope_hints(role: Role) -> dict[str, str]:
+    """Return what each allows, and what is missing for it."""
+    return {each.value: each.words + _needs(each, role) for each in Scope}
+
+
+def _needs(each: Scope, role: Role) -> str:
+    return "" if role.includes(each.needs) else f" Needs {each.needs.label}."
 
 
 def _state(token: ApiToken, owner: Person, moment: dt.datetime) -> tuple[str, str]:

@@ -109,6 +109,7 @@ def _new_page(form: Form) -> str:
         "tokens/new.html",
         form=form,
         scopes=pages.scope_choices(signed_in().role),
+        scope_hints=pages.scope_hints(signed_in().role),
         environments=[(each.code, f"{each.name} ({each.code})") for each in environments()],
         lives=[(str(days), f"{days} days") for days in LIVES],
     )
