@@ -193,9 +193,9 @@ def event(row: AuditEvent, *, url: str) -> Document:
     return {name: _plain(value) for name, value in values.items()} | {"url": url}
 
 
-def events(rows: Sequence[Document], *, after: int) -> Document:
+def events(rows: Sequence[Document], *, following: int) -> Document:
     """A page of the record: `next` is what to ask for `after` the next time, whether or not there is more by now."""
-    return {"changes": list(rows), "next": rows[-1]["sequence"] if rows else after}
+    return {"changes": list(rows), "next": following}
 
 
 def _plain(value: Any) -> Any:

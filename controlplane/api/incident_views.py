@@ -26,9 +26,13 @@ def roll_back(environment: str) -> Response:
     """Make an earlier release live again, as a new one; 200 when it is what is live."""
     wanted, session = body_as(RollBackInput), db_session()
     history.get_release(session, environment, wanted.release)
-    earlier = live_entries(session, environment, at=wanted.release)
-    differing = {change.key for change in diff(live_entries(session, environment), earlier)}
-    keys = differing if isinstance(wanted.entries, str) else differing & set(wanted.entries)
+    live, earlier = live_entries(session, environment), live_entries(session, environment, at=wanted.release)
+    keys = {change.key for change in diff(live, earlier)}
+    if not isinstance(wanted.entries, str):
+        missing = sorted(set(wanted.entries) - live.keys() - earlier.keys())
+        if missing:
+            raise Refused({"entries": f"Neither live nor in release {wanted.release}: {', '.join(missing)}."})
+        keys &= set(wanted.entries)
     if not keys:
         return answered(
             {

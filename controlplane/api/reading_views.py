@@ -178,13 +178,13 @@ def changes() -> ResponseReturnValue:
     if reading.problems:
         raise Refused({"q": " ".join(each.message for each in reading.problems)})
     wanted = Wanted(reading.query, now=now())
-    rows = finding.following(db_session(), wanted, after=asked.after, limit=asked.limit)
+    rows, following = finding.following(db_session(), wanted, after=asked.after, limit=asked.limit)
     page = url_for("audit.show", id="", _external=True)
     found = [documents.event(row, url=page + row.id) for row in rows]
     if asked.format == "json":
-        return answered(documents.events(found, after=asked.after))
+        return answered(documents.events(found, following=following))
     lines = "".join(json.dumps(each) + "\n" for each in found)
-    return Response(lines, mimetype="application/x-ndjson")
+    return Response(lines, mimetype="application/x-ndjson", headers={"Next-After": str(following)})
 
 
 def proposal_document(environment: str, number: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The blueprint of the API, how a body is read, and how an answer is made."""
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.routing import retry_after
 from controlplane.registry.models import Environment
 from controlplane.runtime import canonical
+from controlplane.web.bearer import bearer_or_none
 from controlplane.web.forms import messages_by_path
 from controlplane.web.problems import problem
 from controlplane.web.unit_of_work import db_session, discard
@@ -29,6 +31,15 @@ def busy(error: RenderBusy) -> tuple[str, int, dict[str, str]]:
     """All render workers are at work: nothing is wrong with what was sent."""
     discard()
     return problem(429, "Too much at once", str(error), headers=retry_after(error))
+
+
+@blueprint.after_request
+def tell_end(answer: Response) -> Response:
+    """Say until when the token lives, with each answer: whoever runs a pipeline learns of it before it stops."""
+    caller = bearer_or_none()
+    if caller is not None:
+        answer.headers["Token-Expires"] = caller.expires_at.astimezone(dt.UTC).isoformat(timespec="seconds")
+    return answer
 
 
 def body_as(model: type[M]) -> M:

@@ -58,6 +58,7 @@ class Bearer:
     in_force: frozenset[Scope]
     owner_role: Role
     environment: str | None
+    expires_at: dt.datetime
 
     def check(self, scope: Scope, environment: str | None) -> None:
         """Raise `OutOfScope` unless the token covers this; `environment` is the one that the address names."""
@@ -298,6 +299,7 @@ def _bearer(token: ApiToken, owner: Person, origin: Actor) -> Bearer:
         in_force=in_force(token.scopes, role),
         owner_role=role,
         environment=token.environment,
+        expires_at=token.expires_at,
     )
 
 

@@ -232,6 +232,8 @@ def test_who_is_on_call_rolls_back_without_asking_and_it_is_marked(
     again = caller.post("/production/rollback", {"release": 1, **REASON})
     assert (again.status, again.json["published"]) == (200, False)
     assert caller.post("/production/rollback", {"release": 99, **REASON}).status == 404
+    slip = caller.post("/production/rollback", {"release": 1, "entries": ["prompt/coaching"], **REASON})
+    assert slip.errors == {"entries": "Neither live nor in release 1: prompt/coaching."}
 
 
 def test_a_rollout_is_aborted_once(first_data: Session, program: ProgramOf) -> None:

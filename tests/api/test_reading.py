@@ -7,7 +7,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from controlplane.audit import finding
 from controlplane.audit import services as audit
+from controlplane.audit.finding import Wanted
+from controlplane.audit.language import parse
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
 from controlplane.releases.history import snapshot_of
@@ -111,6 +114,21 @@ def test_what_began_earlier_and_came_later_is_not_passed_over(
     assert second == first + 1
 
 
+def test_what_is_rare_is_found_stretch_by_stretch_and_not_looked_for_again(
+    first_data: Session, reader: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "_FIRST_STEP", 3)
+    reader.get("/environments")
+    last = finding.last_number(first_data)
+    for query in ("kind:tier", "is:unreviewed", "is:emergency", "kind:nothing"):
+        page = reader.get(f"/changes?q={query}").json
+        wanted = Wanted(parse(query).query)
+        assert len(page["changes"]) == finding.count(first_data, wanted)
+        assert page["next"] == last, "up to the end, whatever was found"
+    some = reader.get("/changes?q=kind:tier&limit=2").json
+    assert some["next"] == some["changes"][-1]["sequence"] < last
+
+
 def test_the_record_is_asked_in_the_language_of_the_page(reader: Program) -> None:
     found = reader.get("/changes?q=kind:tier+action:added&limit=500").json["changes"]
     assert found
@@ -125,7 +143,9 @@ def test_the_record_comes_as_a_line_for_each_change_too(reader: Program) -> None
     lines = reader.get("/changes?format=ndjson&limit=5")
     assert lines.headers["Content-Type"] == "application/x-ndjson"
     told = [json.loads(line) for line in lines.response.get_data(as_text=True).splitlines()]
-    assert told == reader.get("/changes?limit=5").json["changes"]
+    page = reader.get("/changes?limit=5").json
+    assert (told, int(lines.headers["Next-After"])) == (page["changes"], page["next"])
+    assert lines.headers["Token-Expires"].endswith("+00:00")
 
 
 def test_why_somebody_gets_what_they_get(reader: Program) -> None:

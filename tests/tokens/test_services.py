@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,7 +17,7 @@ from controlplane.accounts import services as accounts
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
 from controlplane.audit.models import AuditEvent
-from controlplane.db import now
+from controlplane.db import now, transaction
 from controlplane.errors import Forbidden, NotFound, Refused
 from controlplane.tokens import counting, minting, services
 from controlplane.tokens.counting import TooManyCalls
@@ -290,6 +292,23 @@ def test_there_is_a_limit_for_a_token_and_for_guesses_from_one_address(
     elsewhere = replace(ORIGIN, address="10.0.0.10")
     with pytest.raises(NotKnown):
         services.authenticate(transactions, minting.mint().text, origin=elsewhere)
+
+
+def test_calls_at_once_are_counted_each_and_told_once(engine: Engine) -> None:
+    with transaction(engine) as session:
+        owner = add_person(session, "publisher")
+    with transaction(engine) as session:
+        _, told = create(session, actor_of(owner))
+    with ThreadPoolExecutor(8) as threads:
+        callers = [
+            threads.submit(services.authenticate, partial(transaction, engine), told, origin=ORIGIN)
+            for _ in range(24)
+        ]
+        assert {caller.result().name for caller in callers} == {"pipeline"}
+    with transaction(engine) as session:
+        assert [each.action for each in events(session)] == ["token.created", "token.used"]
+        calls = select(func.sum(TokenCount.count)).where(TokenCount.what.startswith("calls of "))
+        assert session.scalar(calls) == 24
 
 
 def test_what_was_counted_is_forgotten(first_data: Session) -> None:

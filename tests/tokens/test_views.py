@@ -127,7 +127,7 @@ def test_what_was_done_with_a_token_shows_token_and_owner(
         next(each.get("href", "") for each in found.all("a") if "/changes/01" in each.get("href", ""))
     )
     assert "On-call One (token pager)" in change.body
-    assert re.search(r"token, token \w{12} of On-call One", change.body)
+    assert re.search(r"token lcp_\w{12} of On-call One", change.body)
 
 
 def test_what_a_program_saves_leaves_its_owner_s_draft_alone(
