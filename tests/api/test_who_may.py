@@ -25,7 +25,7 @@ from tests.architecture.addresses import routes_of
 from tests.page import PageClient
 from tests.proposals.stage import rule
 from tests.site import ROOT_ACTOR
-from tests.tokens.stage import Answer, Program
+from tests.tokens.stage import Answer, Program, stop_the_clock
 
 
 def call(program: Program, name: str, session: Session) -> Answer:
@@ -182,7 +182,10 @@ def test_a_lower_role_takes_effect_with_the_next_call(first_data: Session, progr
     assert caller.get("/staging/live").status == 200
 
 
-def test_a_refusal_is_in_the_record_once_an_hour(first_data: Session, program: ProgramOf) -> None:
+def test_a_refusal_is_in_the_record_once_an_hour(
+    first_data: Session, program: ProgramOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_the_clock(monkeypatch)
     caller = program("editor", scopes=[Scope.READ])
     for _ in range(3):
         caller.put("/templates/coaching_response", {"body": "x"})

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from flask import Flask
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
+from controlplane.db import now
+from controlplane.tokens import counting, services
 from controlplane.tokens.models import ApiToken
 from controlplane.tokens.scopes import Scope
 from controlplane.tokens.services import create_token
@@ -39,6 +42,13 @@ def make_token(
     )
     session.commit()
     return made
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No minute, hour or day ends during a test: it is noon today, for what is counted and for when tokens are used."""
+    noon = now().replace(hour=12, minute=0, second=10, microsecond=0)
+    for module in (counting, services):
+        monkeypatch.setattr(module, "now", lambda: noon)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from controlplane.tokens.models import ApiToken, TokenCount
 from controlplane.tokens.scopes import Scope
 from controlplane.tokens.services import Bearer, NotKnown, OutOfScope
 from tests.site import ROOT_ACTOR, add_person
-from tests.tokens.stage import actor_of, make_token
+from tests.tokens.stage import actor_of, make_token, stop_the_clock
 
 pytestmark = pytest.mark.usefixtures("cheap_passwords")
 
@@ -169,8 +169,9 @@ def test_whoever_calls_is_the_owner_by_id_and_both_by_name(
 
 
 def test_a_use_is_written_once_a_minute_and_told_once_a_day(
-    first_data: Session, grace: Person, transactions: Transactions
+    first_data: Session, grace: Person, transactions: Transactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stop_the_clock(monkeypatch)
     token, told = create(first_data, actor_of(grace))
     call(transactions, told)
     first = token.last_used_at
@@ -248,8 +249,9 @@ def _with_key(key: str) -> str:
 
 
 def test_refusals_are_told_once_an_hour_for_each_reason(
-    first_data: Session, grace: Person, transactions: Transactions
+    first_data: Session, grace: Person, transactions: Transactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stop_the_clock(monkeypatch)
     token, told = create(first_data, actor_of(grace))
     caller = call(transactions, told)
     for _ in range(3):
@@ -263,7 +265,7 @@ def test_refusals_are_told_once_an_hour_for_each_reason(
     refused = [each for each in events(first_data) if each.action == "token.refused"]
     assert [(each.actor_name, each.sentence.partition(" (token")[0]) for each in refused] == [
         ("Grace (token pipeline)", "was refused PUT /x: This needs the scope edit"),
-        ("Grace (token pipeline)", f"was refused: this token was revoked on {now():%Y-%m-%d}"),
+        ("Grace (token pipeline)", f"was refused: this token was revoked on {services.now():%Y-%m-%d}"),
         ("Somebody", "was refused: a token that is not known"),
     ]
 
@@ -273,9 +275,7 @@ def test_there_is_a_limit_for_a_token_and_for_guesses_from_one_address(
 ) -> None:
     monkeypatch.setattr(counting, "CALLS_A_MINUTE", 2)
     monkeypatch.setattr(counting, "UNKNOWN_A_MINUTE", 2)
-    # All in one minute, however slow the machine.
-    moment = now().replace(second=10, microsecond=0)
-    monkeypatch.setattr(counting, "now", lambda: moment)
+    stop_the_clock(monkeypatch)
     _, told = create(first_data, actor_of(grace))
     _, other = make_token(first_data, grace, name="another")
     call(transactions, told)
@@ -294,7 +294,10 @@ def test_there_is_a_limit_for_a_token_and_for_guesses_from_one_address(
         services.authenticate(transactions, minting.mint().text, origin=elsewhere)
 
 
-def test_calls_at_once_are_counted_each_and_told_once(engine: Engine) -> None:
+def test_calls_at_once_are_counted_each_and_told_once(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_the_clock(monkeypatch)
     with transaction(engine) as session:
         owner = add_person(session, "publisher")
     with transaction(engine) as session:
