@@ -265,7 +265,7 @@ def test_refusals_are_told_once_an_hour_for_each_reason(
     refused = [each for each in events(first_data) if each.action == "token.refused"]
     assert [(each.actor_name, each.sentence.partition(" (token")[0]) for each in refused] == [
         ("Grace (token pipeline)", "was refused PUT /x: This needs the scope edit"),
-        ("Grace (token pipeline)", f"was refused: this token was revoked on {services.now():%Y-%m-%d}"),
+        ("Grace (token pipeline)", f"was refused: this token was revoked on {token.revoked_at:%Y-%m-%d}"),
         ("Somebody", "was refused: a token that is not known"),
     ]
 
