@@ -17,6 +17,7 @@ from controlplane.rollouts import models as rollouts
 from controlplane.samples import models as samples
 from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
+from controlplane.tokens import models as tokens
 from controlplane.trying import models as trying
 from controlplane.units import models as units
 
@@ -38,6 +39,7 @@ __all__ = [
     "samples",
     "snippets",
     "switches",
+    "tokens",
     "trying",
     "units",
 ]

@@ -38,6 +38,8 @@ class Shown:
     """A plan as it stands."""
 
     plan: Plan
+    state: str  # what its row will say when the worker has looked: a plan that cannot go on is stopped
+    note: str | None
     stand: Stand
     turn: Turn
     rows: tuple[Row, ...]
@@ -45,28 +47,28 @@ class Shown:
     @property
     def running(self) -> bool:
         """Whether it goes on."""
-        return self.plan.state == "running"
+        return self.state == "running"
 
     @property
     def stopped(self) -> bool:
         """Whether it may be let go on."""
-        return self.plan.state == "stopped"
+        return self.state == "stopped"
 
     @property
     def tone(self) -> str:
         """The tone of its chip."""
-        return "paused" if self.running and self.turn.wait is not Wait.TIME else _TONES[self.plan.state]
+        return "paused" if self.running and self.turn.wait is not Wait.TIME else _TONES[self.state]
 
     @property
     def label(self) -> str:
         """The words of its chip."""
         if not self.running:
-            return _LABELS[self.plan.state]
+            return _LABELS[self.state]
         return {
             Wait.TIME: "Runs",
             Wait.PERSON: "Waits for a person",
             Wait.PAUSE: "Held by the pause",
-            Wait.NOTHING: "Held" if self.plan.note else "Next step is due",
+            Wait.NOTHING: "Held" if self.note else "Next step is due",
             Wait.END: "Done",
         }[self.turn.wait]
 
@@ -96,11 +98,11 @@ class Shown:
     def sentence(self) -> str:
         """What it does next, for the page and for screen readers."""
         following = self.next
-        if self.plan.note:
-            return self.plan.note
+        if self.note:
+            return self.note
         if not self.running or following is None:
             at = f" on {self.plan.ended_at:%Y-%m-%d}" if self.plan.ended_at else ""
-            return f"{_LABELS[self.plan.state]}{at}: all that follows is done by hand."
+            return f"{_LABELS[self.state]}{at}: all that follows is done by hand."
         to = share_words(following.share)
         if self.turn.wait is Wait.PAUSE:
             left = _left(self.turn.left)
@@ -155,7 +157,10 @@ def shown(session: Session, subject: Subject, plan: Plan, *, at: dt.datetime) ->
     ).all()
     stand = subject.stand(session)
     steps = [Step(row.share, row.hold_minutes, row.waits, row.note) for row in rows]
-    return Shown(plan, stand, services.turn_of(plan, steps, stand, at=at), _rows(plan, rows))
+    why = services.why_stopped(plan, stand) if plan.state == "running" else None
+    state, note = ("stopped", why) if why else (plan.state, plan.note)
+    turn = services.turn_of(plan, steps, stand, at=at)
+    return Shown(plan, state, note, stand, turn, _rows(plan, rows))
 
 
 def _rows(plan: Plan, rows: Sequence[PlanStep]) -> tuple[Row, ...]:

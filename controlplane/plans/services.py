@@ -154,9 +154,9 @@ def go_on(session: Session, environment: str, number: int, *, reason: str, actor
     if actor.kind != "person":
         raise Forbidden(f"{Role.PUBLISHER.label}, and a person")
     plan, subject = _held(session, environment, number)
-    if plan.state != "stopped":
-        raise Refused({"": "It is not stopped."})
     stand = subject.stand(session)
+    if plan.state != "stopped" and not (plan.state == "running" and why_stopped(plan, stand)):
+        raise Refused({"": "It is not stopped."})
     if stand.over:
         raise Conflict(f"It is over. {stand.over} Nothing was changed.")
     words = checked_reason(session, environment, reason)
@@ -187,7 +187,7 @@ def take_next(
     if plan.state != "running":
         raise Refused({"": "It does not run: let it go on first."})
     stand = subject.stand(session)
-    problem = _why_stopped(plan, stand)
+    problem = why_stopped(plan, stand)
     if problem:
         raise Conflict(f"{problem} Nothing was changed.")
     if stand.paused_at is not None:
@@ -260,7 +260,7 @@ def _advance_one(session: Session, environment: str, number: int, at: dt.datetim
         return False
     actor = _in_the_name_of(session, plan)
     stand = subject.stand(session)
-    problem = _why_stopped(plan, stand)
+    problem = why_stopped(plan, stand)
     if problem:
         _stop(session, plan, problem, actor)
     elif turn_of(plan, steps_of(session, plan), stand, at=at).wait is Wait.NOTHING:
@@ -340,7 +340,7 @@ def _held(
     return plan, subject_of(plan)
 
 
-def _why_stopped(plan: Plan, stand: Stand) -> str | None:
+def why_stopped(plan: Plan, stand: Stand) -> str | None:
     """Why a plan cannot go on from here: what it moves is over, or was moved by somebody else."""
     if stand.over:
         return stand.over

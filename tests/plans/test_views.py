@@ -99,6 +99,22 @@ def test_the_form_offers_plans_takes_rows_and_keeps_what_was_typed(publisher: Pa
     assert late.status == 409
 
 
+def test_the_page_says_at_once_what_stops_a_plan(publisher: PageClient, walk: Walk) -> None:
+    address = started(publisher, plan="standard")
+    publisher.submit(publisher.get(address), address, {"share": "30", "reason": REASON})
+    page = publisher.get(address)
+    assert "Somebody else moved it: it is at 30 % since release" in page.body
+    plan = newest(walk)
+    waiting = publisher.get("/production/")
+    assert waiting.link("Version 2 of COACHING_RESPONSE · premium") == plan
+    page = publisher.follow(publisher.post(f"{plan}/go-on", {"reason": REASON}))
+    assert "Next is 50 %, by itself." in page.body
+    publisher.post(f"{address}/abort", {"reason": REASON})
+    page = publisher.get(address)
+    assert "Aborted at 30 %: nobody is on version 2 by this rollout." in page.body
+    assert publisher.post(f"{plan}/go-on", {"reason": REASON}).status == 409
+
+
 def test_a_gate_begins_its_migration(publisher: PageClient, walk: Walk) -> None:
     assert publisher.get(GATE).link("Give it a plan") == PLAN_OF_GATE
     page = publisher.submit(publisher.get(PLAN_OF_GATE), PLAN_OF_GATE, {"reason": REASON})
