@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from controlplane.runtime.errors import StoreError
-from controlplane.runtime.stores import PrunableStore
 from controlplane.runtime.stores.aws import AwsStore
 from controlplane.runtime.stores.file import FileStore
 from controlplane.runtime.stores.memory import MemoryStore
+from tests.runtime.decision_contract import DecisionContract
 from tests.runtime.emulator import emulator, hooked, make_store
 from tests.runtime.prunable_contract import EvidenceContract, PrunableContract
 
@@ -26,21 +26,21 @@ def aws_store(aws_url: str) -> AwsStore:
     return store
 
 
-class TestMemoryStorePruned(PrunableContract, EvidenceContract):
+class TestMemoryStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture
-    def store(self) -> PrunableStore:
+    def store(self) -> MemoryStore:
         return MemoryStore()
 
 
-class TestFileStorePruned(PrunableContract, EvidenceContract):
+class TestFileStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> PrunableStore:
+    def store(self, tmp_path: Path) -> FileStore:
         return FileStore(tmp_path / "releases")
 
 
-class TestAwsStorePruned(PrunableContract, EvidenceContract):
+class TestAwsStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture
-    def store(self, aws_store: AwsStore) -> PrunableStore:
+    def store(self, aws_store: AwsStore) -> AwsStore:
         return aws_store
 
 
