@@ -41,7 +41,7 @@ class DecisionContract:
         with pytest.raises(ObjectMismatchError):
             store.read_decisions("production", HOUR, "torn", limit=100_000)
 
-    def test_what_is_deleted_is_gone_and_the_rest_stays(self, store: DecisionLog) -> None:
+    def test_batches_that_are_deleted_are_gone_and_the_rest_stay(self, store: DecisionLog) -> None:
         for name in ("one", "two"):
             store.write_decisions("production", HOUR, name, pack(b""))
         for _ in range(2):  # again is fine
@@ -53,7 +53,7 @@ class DecisionContract:
         assert list(store.list_decision_hours("production")) == []
 
     @pytest.mark.parametrize("name", ["", "../pointer", "a/b", ".hidden", "a" * 200])
-    def test_a_name_that_leads_elsewhere_is_refused(self, store: DecisionLog, name: str) -> None:
+    def test_a_batch_whose_name_leads_elsewhere_is_refused(self, store: DecisionLog, name: str) -> None:
         with pytest.raises(ValueError, match="name of a batch"):
             store.write_decisions("production", HOUR, name, b"")
 
