@@ -158,6 +158,6 @@ def _checked(session: Session, environment: str, at: dt.datetime) -> Checked:
         .where(RecordedCall.environment == environment, RecordedCall.at > at - WINDOW)
         .group_by(RecordedCall.verdict)
     )
-    counts: dict[str | None, int] = dict(session.execute(query).tuples().all())
+    counts: dict[str | None, int] = dict(iter(session.execute(query)))
     same, other, waiting = (counts.get(verdict, 0) for verdict in (SAME, OTHER, None))
     return Checked(same, other, waiting, sum(counts.values()) - same - other - waiting)
