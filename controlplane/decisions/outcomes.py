@@ -2,11 +2,12 @@
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Decision
 from controlplane.runtime.entries import Model
+from controlplane.runtime.resolver import Resolution
 from controlplane.runtime.services.answers import KeptOut, Path
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.switches import KillSwitches
@@ -39,8 +40,7 @@ class Outcome:
 LEGACY: Final = Outcome(Path.LEGACY.value)
 
 
-@dataclass(frozen=True)
-class Got:
+class Got(NamedTuple):
     """What a call gets, whether that is certain, and the model's entry for its prices."""
 
     outcome: Outcome
@@ -48,23 +48,32 @@ class Got:
     model: Model | None = None
 
 
-def outcome_of(snapshot: Snapshot, decision: Decision, *, now: dt.datetime, switches: KillSwitches) -> Got:
-    """Return what a recorded call gets from a release at a moment, with these kill switches thrown."""
-    if decision.kept_out in LEGACY_BY_CHOICE or switches.thrown(decision.interaction) is not None:
-        return Got(LEGACY, exact=True)
-    again = decisions.replay(snapshot, decision, now=now)
-    found = again.resolution
-    if found is None or not again.gate.included:
-        return Got(LEGACY, again.exact)
+class Outcomes:
+    """What recorded calls get from one release, at one moment (aware) and with these kill switches thrown."""
+
+    def __init__(self, snapshot: Snapshot, *, now: dt.datetime, switches: KillSwitches) -> None:
+        self._snapshot, self._now, self._switches = snapshot, now, switches
+        # By configuration and place among its variants: thousands of calls come to a few of these.
+        self._known: dict[tuple[str, int], Outcome] = {}
+
+    def of(self, decision: Decision) -> Got:
+        """Return what a call gets."""
+        if decision.kept_out in LEGACY_BY_CHOICE or self._switches.thrown(decision.interaction) is not None:
+            return Got(LEGACY, exact=True)
+        again = decisions.replay(self._snapshot, decision, now=self._now)
+        found = again.resolution
+        if found is None or not again.gate.included:
+            return Got(LEGACY, again.exact)
+        key = (found.key, found.place)
+        outcome = self._known.get(key)
+        if outcome is None:
+            outcome = self._known[key] = _outcome(found)
+        return Got(outcome, again.exact, found.model)
+
+
+def _outcome(found: Resolution) -> Outcome:
     variant = found.variant
-    settings = (
-        variant.temperature,
-        variant.max_tokens,
-        variant.top_p,
-        variant.frequency_penalty,
-        variant.presence_penalty,
-    )
-    outcome = Outcome(
+    return Outcome(
         path=Path.CONFIGURATION.value,
         key=found.key,
         version=variant.version,
@@ -73,10 +82,15 @@ def outcome_of(snapshot: Snapshot, decision: Decision, *, now: dt.datetime, swit
         template=found.prompt.code,
         template_version=found.prompt.version,
         text_sha256=found.prompt.sha256,
-        settings=settings,
+        settings=(
+            variant.temperature,
+            variant.max_tokens,
+            variant.top_p,
+            variant.frequency_penalty,
+            variant.presence_penalty,
+        ),
         fallbacks=variant.fallbacks,
     )
-    return Got(outcome, again.exact, found.model)
 
 
 def differences(before: Outcome, after: Outcome) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from statistics import median
 from typing import Final
 
-from controlplane.decisions.outcomes import Got, Outcome, differences, outcome_of
+from controlplane.decisions.outcomes import Got, Outcome, Outcomes, differences
 from controlplane.registry import cost
 from controlplane.runtime.decisions import Decision
 from controlplane.runtime.entries import Model
@@ -114,12 +114,9 @@ def radius(
 ) -> Radius:
     """Decide every call by both releases, at one moment and with these kill switches thrown, and count."""
     tally = _Tally()
+    live, then = (Outcomes(each, now=now, switches=switches) for each in (before, after))
     for decision in decisions:
-        tally.add(
-            decision,
-            outcome_of(before, decision, now=now, switches=switches),
-            outcome_of(after, decision, now=now, switches=switches),
-        )
+        tally.add(decision, live.of(decision), then.of(decision))
     return tally.radius()
 
 
@@ -147,8 +144,8 @@ class _Tally:
         self.took: defaultdict[str, list[int]] = defaultdict(list)
         self.units: set[str] = set()
         self.changed_units: set[str] = set()
-        self.priced = 0
-        self.paid = [Decimal(0), Decimal(0)]
+        # Calls and tokens by the two models: money is worked out once for each pair, not for each call.
+        self.spent: defaultdict[tuple[Model, Model], list[int]] = defaultdict(lambda: [0, 0, 0])
 
     def add(self, decision: Decision, before: Got, after: Got) -> None:
         what = differences(before.outcome, after.outcome)
@@ -159,7 +156,16 @@ class _Tally:
             self.took[decision.answered_by].append(decision.milliseconds)
         if decision.unit:
             self.units.add(decision.unit)
-        self._pay(decision, before.model, after.model)
+        if (
+            before.model
+            and after.model
+            and decision.input_tokens is not None
+            and decision.output_tokens is not None
+        ):
+            spent = self.spent[before.model, after.model]
+            spent[0] += 1
+            spent[1] += decision.input_tokens
+            spent[2] += decision.output_tokens
         for kind, name in (
             ("interaction", decision.interaction),
             ("tier", decision.tier or NO_TIER),
@@ -190,28 +196,18 @@ class _Tally:
             tenants=tuple(tenants[:MOST_TENANTS]),
             more_tenants=max(0, len(tenants) - MOST_TENANTS),
             turns=tuple(self._turns()),
-            money=Money(self.priced, *self.paid) if self.priced else None,
+            money=self._money(),
             after=dict(self.after),
         )
 
-    def _pay(self, decision: Decision, *models: Model | None) -> None:
-        """Add what a call cost, where its tokens and the prices of both models are known."""
-        if decision.input_tokens is None or decision.output_tokens is None:
-            return
-        amounts = [
-            cost.of_call(
-                cost.Price(model.input_price_per_million, model.output_price_per_million),
-                input_tokens=decision.input_tokens,
-                output_tokens=decision.output_tokens,
-            )
-            if model
-            else None
-            for model in models
-        ]
-        if None not in amounts:
-            self.priced += 1
-            for place, amount in enumerate(amounts):
-                self.paid[place] += amount or 0
+    def _money(self) -> Money | None:
+        """Return what the calls cost of which tokens and both prices are known; None when there are none."""
+        calls, before, after = 0, Decimal(0), Decimal(0)
+        for models, (number, input_tokens, output_tokens) in self.spent.items():
+            now, then = (_paid(model, input_tokens, output_tokens) for model in models)
+            if now is not None and then is not None:
+                calls, before, after = calls + number, before + now, after + then
+        return Money(calls, before, after) if calls else None
 
     def _sorted(self, kind: str) -> Sequence[Part]:
         found = [Part(name, calls, changed) for name, (calls, changed) in self.parts[kind].items()]
@@ -227,3 +223,8 @@ class _Tally:
 
 def _answers(outcome: Outcome) -> str:
     return outcome.model or LEGACY
+
+
+def _paid(model: Model, input_tokens: int, output_tokens: int) -> Decimal | None:
+    price = cost.Price(model.input_price_per_million, model.output_price_per_million)
+    return cost.of_call(price, input_tokens=input_tokens, output_tokens=output_tokens)

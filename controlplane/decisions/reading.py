@@ -70,11 +70,12 @@ def read_recorded(
     with transaction(engine) as session:
         _trim(session, environment, at, bounds)
     is_clean = cleaned_at is not None and at - _HOUR < cleaned_at <= at
-    if not is_clean:
-        _clean_store(store, environment, at, bounds)
-        cleaned_at = at
     with transaction(engine) as session:
-        _note(session, environment, at if all_read else since, cleaned_at or at)
+        _note(session, environment, at if all_read else since, cleaned_at if cleaned_at and is_clean else at)
+    if (
+        not is_clean
+    ):  # noted before: a store that lets nothing be deleted is asked once an hour, and hides nothing new
+        _clean_store(store, environment, at, bounds)
     return found
 
 

@@ -8,7 +8,7 @@ from controlplane.runtime.errors import StoreError
 from controlplane.runtime.stores.aws import AwsStore
 from controlplane.runtime.stores.file import FileStore
 from controlplane.runtime.stores.memory import MemoryStore
-from tests.runtime.decision_contract import DecisionContract
+from tests.runtime.decision_contract import HOUR, DecisionContract
 from tests.runtime.emulator import emulator, hooked, make_store
 from tests.runtime.prunable_contract import EvidenceContract, PrunableContract
 
@@ -47,6 +47,9 @@ class TestAwsStorePruned(PrunableContract, EvidenceContract, DecisionContract):
 def test_a_table_that_is_not_there_yet_holds_nothing_to_list(aws_url: str) -> None:
     store = make_store(aws_url, "not-yet")
     assert (store.list_environments(), list(store.list_entries("production"))) == ([], [])
+    assert (
+        list(store.list_decisions("production", HOUR)) == list(store.list_decision_hours("production")) == []
+    )
 
 
 def test_an_object_that_s3_did_not_delete_is_an_error_and_not_an_absence(aws_store: AwsStore) -> None:

@@ -18,6 +18,8 @@ def remember(
 ) -> None:
     """Hand a call that was chosen to the recorder; `error` is the kind of what it ended with, when nothing answered."""
     caller, descent = call.caller, plan.descent
+    # An echo's words are nobody's tokens.
+    usage = response.usage if response is not None and response.stands_in_for is None else None
     values, lengths = values_to_keep(plan.snapshot, call.interaction, plan.values)
     kept_out: str | None = plan.kept_out
     if kept_out is None and plan.path is Path.LEGACY and descent.steps:
@@ -35,8 +37,8 @@ def remember(
             answered_by=response.model_code if response else None,
             error=error,
             seconds=seconds,
-            input_tokens=response.usage.input_tokens if response else None,
-            output_tokens=response.usage.output_tokens if response else None,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
             values=values,
             lengths=lengths,
         )

@@ -13,6 +13,7 @@ boto3 is imported when a store is first used, never when this module is.
 """
 
 import base64
+import contextlib
 import hashlib
 import logging
 import os
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.runtime.canonical import digest
 from controlplane.runtime.stores import aws_listing, base, decisions, evidence, items
 from controlplane.runtime.stores.aws_errors import (
+    BucketMissingError,
     ConditionFailedError,
     KeyMissingError,
     TableMissingError,
@@ -253,12 +255,13 @@ class AwsStore:
         self._put(key, packed, "application/gzip")
 
     def list_decisions(self, environment: str, hour: datetime) -> Iterator[str]:
-        """See `DecisionLog.list_decisions`."""
+        """See `DecisionLog.list_decisions`. A bucket that is not there yet holds none."""
         prefix = self._decisions_prefix(environment, hour)
-        for key in aws_listing.keys(self.s3, self._bucket, prefix):
-            name = key.removeprefix(prefix).removesuffix(decisions.ENDING)
-            if decisions.is_batch(name):
-                yield name
+        with contextlib.suppress(BucketMissingError):
+            for key in aws_listing.keys(self.s3, self._bucket, prefix):
+                name = key.removeprefix(prefix).removesuffix(decisions.ENDING)
+                if decisions.is_batch(name):
+                    yield name
 
     def read_decisions(self, environment: str, hour: datetime, name: str, *, limit: int) -> bytes:
         """See `DecisionLog.read_decisions`."""
@@ -266,13 +269,14 @@ class AwsStore:
         return unpack(self._get(key, packed_ceiling(limit)), limit=limit)
 
     def list_decision_hours(self, environment: str) -> Iterator[datetime]:
-        """See `DecisionLog.list_decision_hours`."""
+        """See `DecisionLog.list_decision_hours`. A bucket that is not there yet holds none."""
         top = self._key(f"{base.check_environment(environment)}/{decisions.FOLDER}/")
-        for day in aws_listing.folders(self.s3, self._bucket, top):
-            for hour in aws_listing.folders(self.s3, self._bucket, f"{top}{day}/"):
-                found = decisions.hour_of(f"{day}/{hour}")
-                if found is not None:
-                    yield found
+        with contextlib.suppress(BucketMissingError):
+            for day in aws_listing.folders(self.s3, self._bucket, top):
+                for hour in aws_listing.folders(self.s3, self._bucket, f"{top}{day}/"):
+                    found = decisions.hour_of(f"{day}/{hour}")
+                    if found is not None:
+                        yield found
 
     def delete_decisions(self, environment: str, hour: datetime, names: Iterable[str]) -> None:
         """See `DecisionLog.delete_decisions`."""
