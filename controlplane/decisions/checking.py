@@ -17,20 +17,23 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor
 from controlplane.audit.services import record
 from controlplane.db import transaction
+from controlplane.decisions.kept import decoded
 from controlplane.decisions.models import RecordedCall, ReplayAlarm
 from controlplane.errors import NotFound
 from controlplane.explain.answering import release_snapshot
 from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Decision, Replayed
+from controlplane.runtime.entries import interaction_key
 from controlplane.runtime.errors import SnapshotRefused
 from controlplane.runtime.services.answers import KeptOut, Path, Step
 from controlplane.runtime.snapshot import Snapshot
 
 SAME: Final = "same"
 OTHER: Final = "other"
+OTHERS: Final = "an unknown interaction"
 UNASKED: Final = "unasked"
 """There was nothing to decide: the call did not look, or nothing was live."""
-MOST_AT_ONCE: Final = 500
+MOST_AT_ONCE: Final = 2_000
 # A process says when it planned a call, a moment after it asked. Where that is the moment at which a variant's dates begin or
 # end, its answer is the other side's.
 _EDGE: Final = dt.timedelta(seconds=1)
@@ -60,11 +63,11 @@ def check_recorded(engine: Engine, environment: str, *, most: int = MOST_AT_ONCE
             .with_for_update(skip_locked=True)
         ).all()
         verdicts: dict[str, list[int]] = {SAME: [], OTHER: [], UNASKED: []}
-        for id_, document in sorted(
-            ((id_, decisions.decode(document)) for id_, document in calls),
-            key=lambda call: (call[1].release or 0, call[0]),
-        ):
-            verdicts[_check(session, environment, document)].append(id_)
+        readable = decoded(calls)
+        verdicts[UNASKED] += {id_ for id_, _ in calls} - {id_ for id_, _ in readable}
+        # By release: each is made again once.
+        for id_, decision in sorted(readable, key=lambda call: (call[1].release or 0, call[0])):
+            verdicts[_check(session, environment, decision)].append(id_)
         for verdict, ids in verdicts.items():
             if ids:
                 session.execute(update(RecordedCall).where(RecordedCall.id.in_(ids)).values(verdict=verdict))
@@ -93,8 +96,11 @@ def _check(session: Session, environment: str, decision: Decision) -> str:
         return UNASKED
     number = decision.release
     try:
-        found = difference(release_snapshot(session, environment, number), decision)
-        kind = f"{decision.interaction}: {found.what}" if found else ""
+        snapshot = release_snapshot(session, environment, number)
+        found = difference(snapshot, decision)
+        # Of names that the release does not know there is no end, and each kind is an event of the record.
+        known = interaction_key(decision.interaction) in snapshot
+        kind = f"{decision.interaction if known else OTHERS}: {found.what}" if found else ""
     except NotFound:
         kind, found = "a release that never was", Difference("release", number, None)
     except (ValueError, SnapshotRefused) as problem:

@@ -1,9 +1,10 @@
 """What is kept of recorded calls, asked for: the newest of a time, their values, and how the recording itself goes."""
 
+import contextlib
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from controlplane.decisions.models import RecordedBatch, RecordedCall, RecordedL
 from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Decision
 
+KeyT = TypeVar("KeyT")
 WINDOW: Final = dt.timedelta(hours=24)
 MOST_CALLS: Final = 5_000
 """So many of the newest are looked at: deciding them twice takes one or two tenths of a second."""
@@ -69,11 +71,20 @@ def kept(
     query = select(RecordedCall.document, RecordedCall.rate).where(*of_time)
     rows = session.execute(query.order_by(RecordedCall.at.desc(), RecordedCall.id.desc()).limit(most)).all()
     return Kept(
-        [decisions.decode(document) for document, _ in rows],
+        [decision for _, decision in decoded((rate, document) for document, rate in rows)],
         total,
         tuple(sorted({rate for _, rate in rows})),
         newest,
     )
+
+
+def decoded(documents: Iterable[tuple[KeyT, bytes]]) -> list[tuple[KeyT, Decision]]:
+    """Return the calls in these documents, each with what stands beside it; without those of another version that nobody can read."""
+    found = []
+    for key, document in documents:
+        with contextlib.suppress(ValueError):
+            found.append((key, decisions.decode(document)))
+    return found
 
 
 def newest_of(session: Session, environment: str, at: dt.datetime) -> int:
@@ -95,8 +106,7 @@ def recorded_values(
         .limit(4 * most)
     )
     found: list[tuple[dt.datetime, Mapping[str, Any]]] = []
-    for document in session.scalars(query):
-        decision = decisions.decode(document)
+    for _, decision in decoded((None, document) for document in session.scalars(query)):
         if decision.parameters and not any(decision.parameters == each for _, each in found):
             found.append((decision.at, decision.parameters))
     return found[:most]

@@ -1,9 +1,9 @@
 """The pages of recorded calls: what there is, what a proposal would have done to them, what a move of a share would."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template, request, url_for
 
 from controlplane.accounts.actor import Role
-from controlplane.db import now
+from controlplane.db import Json, now
 from controlplane.decisions import pages
 from controlplane.decisions.checking import alarms
 from controlplane.decisions.models import ReplayAlarm
@@ -14,6 +14,7 @@ from controlplane.proposals.states import State
 from controlplane.releases.composed import compose_now
 from controlplane.rollouts import documents, standing
 from controlplane.rollouts.ranges import parse_share
+from controlplane.runtime.entries import gate_key
 from controlplane.web.access import requires
 from controlplane.web.environments import current_environment
 from controlplane.web.unit_of_work import db_session
@@ -50,7 +51,16 @@ def proposal(environment: str, number: int) -> str:
 def move(environment: str, number: int) -> str:
     """What a move of a rollout's share would have done to the recorded calls of its interaction."""
     reach = reach_of_move(number, request.args.get("share", ""))
-    return render_template("decisions/_move.html", reach=reach, number=number)
+    return render_template("decisions/_move.html", reach=reach, url=url_for(".move", number=number))
+
+
+@blueprint.get("/_/<environment>/gates/<interaction>/recorded")
+@requires(Role.VIEWER)
+def gate_move(environment: str, interaction: str) -> str:
+    """What a move of a gate would have done to the recorded calls of its interaction."""
+    reach = reach_of_gate(interaction, request.args.get("share", ""))
+    url = url_for(".gate_move", interaction=interaction)
+    return render_template("decisions/_move.html", reach=reach, url=url)
 
 
 @blueprint.app_template_global("reach_of_move")
@@ -59,23 +69,39 @@ def reach_of_move(number: int, typed: str) -> Reach | None:
     here = current_environment()
     if here is None:
         return None
-    session = db_session()
-    stand = standing.get_standing(session, here.code, number)
+    stand = standing.get_standing(db_session(), here.code, number)
+    share = _share(typed)
+    if share is None or not stand.running:
+        return None
+    place = stand.place
+    return _reach(here.code, place.interaction, {place.key: documents.with_share(stand.document, share)})
+
+
+@blueprint.app_template_global("reach_of_gate")
+def reach_of_gate(interaction: str, typed: str) -> Reach | None:
+    """The same of a gate; None too where there is no gate yet, because then no call was recorded with its bucket."""
+    here = current_environment()
+    share = _share(typed)
+    if here is None or share is None or "\x00" in interaction:  # which no text column can hold
+        return None
+    key = gate_key(interaction)
+    live = standing.live_entry(db_session(), here.code, key).document
+    if live is None:
+        return None
+    return _reach(here.code, interaction, {key: documents.gate_with_share(live, share)})
+
+
+def _share(typed: str) -> int | None:
     try:
-        share = parse_share(typed)
+        return parse_share(typed)
     except ValueError:
         return None
-    if not stand.running:
-        return None
-    moved = {stand.place.key: documents.with_share(stand.document, share)}
-    return reach_of(
-        session,
-        here.code,
-        compose_now(session, here.code, moved),
-        now(),
-        interaction=stand.place.interaction,
-        most=MOST_CALLS_OF_A_MOVE,
-    )
+
+
+def _reach(environment: str, interaction: str, moved: dict[str, Json | None]) -> Reach:
+    session = db_session()
+    composed = compose_now(session, environment, moved)
+    return reach_of(session, environment, composed, now(), interaction=interaction, most=MOST_CALLS_OF_A_MOVE)
 
 
 @blueprint.app_template_global("replay_alarms")

@@ -190,6 +190,35 @@ class Recorder:
         else:
             self._overflow.append(None)
 
+    def decided(
+        self,
+        snapshot: Snapshot,
+        found: Resolution,
+        *,
+        values: Mapping[str, object] | None = None,
+        switched_off: bool = False,
+    ) -> None:
+        """Perhaps keep a decision that was taken without `LLMService`: for who resolves, and calls a model by himself.
+
+        `switched_off` says that a kill switch kept the call from using it; the gate's answer is in the resolution.
+        """
+        if not self.chooses():
+            return
+        kept_out = "switch" if switched_off else None if found.gate.included else "gate"
+        data, lengths = values_to_keep(snapshot, found.request.interaction, values)
+        self.see(
+            Seen(
+                at=time.time(),
+                request=found.request,
+                path="configuration" if kept_out is None else "legacy",
+                kept_out=kept_out,
+                snapshot=snapshot,
+                resolution=found if kept_out is None else None,
+                values=data,
+                lengths=lengths,
+            )
+        )
+
     def flush(self) -> bool:
         """Write what was seen now, in this thread; False when the store did not take it."""
         with self._writing:

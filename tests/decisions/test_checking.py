@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from controlplane.audit.models import AuditEvent
@@ -62,9 +62,11 @@ async def test_what_was_recorded_is_decided_again_and_what_differs_is_told_once(
             tampered(looked[4], kept_out="gate", path="legacy"),
             tampered(looked[5], release=812),
             tampered(looked[6], path="legacy"),
+            tampered(looked[6], interaction="MADE_UP_1", version=99),
+            tampered(looked[6], interaction="MADE_UP_2", version=99),
             looked[7],
         )
-    assert check_recorded(engine, PRODUCTION) == 7
+    assert check_recorded(engine, PRODUCTION) == 9
     with transaction(engine) as session:
         kinds = {each.kind: each.calls for each in alarms(session, PRODUCTION)}
         assert kinds == {
@@ -74,6 +76,7 @@ async def test_what_was_recorded_is_decided_again_and_what_differs_is_told_once(
             "COACHING_RESPONSE: gate": 1,
             "COACHING_RESPONSE: path": 1,
             "a release that never was": 1,
+            "an unknown interaction: configuration": 2,
         }
         recorded_events = events(session)
         assert {each.object_key for each in recorded_events} == set(kinds)
@@ -105,6 +108,12 @@ async def test_what_was_recorded_is_decided_again_and_what_differs_is_told_once(
         assert events(session)[-1].sentence.startswith(
             "found that release 1 is not what was published any more"
         )
+
+
+def test_a_call_of_another_version_that_nobody_can_read_is_passed_over(first_data: Session) -> None:
+    put(first_data, decision())
+    first_data.execute(update(RecordedCall).values(document=b'{"at": 7}'))
+    assert kept(first_data, PRODUCTION, now()).decisions == []
 
 
 @pytest.mark.parametrize("kept_out", ["call", "service", "switch", "no_release"])

@@ -155,6 +155,19 @@ def test_a_move_of_a_share_says_what_it_would_have_done(
     assert publisher.get("/_/production/rollouts/999/recorded?share=1").status == 404
 
 
+def test_a_move_of_a_gate_says_what_it_would_have_done(client_as: ClientAs, first_data: Session) -> None:
+    live = live_entry(first_data, PRODUCTION, "gate/COACHING_RESPONSE").document
+    assert live is not None
+    salt = f"{live['algorithm']}:{live['salt']}:user"
+    put(first_data, *(decision(unit=f"{place:016x}", buckets={salt: 10_000 * place}) for place in range(10)))
+    publisher = client_as(Role.PUBLISHER)
+    gate = "/production/gates/COACHING_RESPONSE"
+    assert words(publisher.get(gate).by_id("rollout-recorded")) == "", "it is open"
+    moved = words(publisher.get(f"/_{gate}/recorded?share=30").by_id("rollout-recorded"))
+    assert "7 of 10 recorded calls change (70 %)" in moved
+    assert publisher.get("/_/production/gates/UNKNOWN%00/recorded?share=30").status == 200
+
+
 def test_values_of_recorded_calls_are_rendered_beside_the_samples(first_data: Session) -> None:
     at = dt.datetime(2026, 11, 29, 1, 12, tzinfo=dt.UTC)
     for value in ("Are our values real?", "Are our values real?", "Why?"):

@@ -1,15 +1,17 @@
 """The recorder: what it keeps of calls, what it never keeps, and that it never gets in their way."""
 
+import asyncio
 import json
 import os
 import threading
 import time
+import urllib.request
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from controlplane.runtime import Request
+from controlplane.runtime import Request, resolve
 from controlplane.runtime import decisions as recorded
 from controlplane.runtime.errors import StoreUnavailable
 from controlplane.runtime.providers.errors import AllProvidersFailedError, ProviderUnavailableError
@@ -17,6 +19,7 @@ from controlplane.runtime.recording import Recorder, Seen
 from controlplane.runtime.stores.memory import MemoryStore
 from tests.runtime import coaching
 from tests.runtime.coaching import Place
+from tests.runtime.service_inside import inside
 
 KEY = b"a key of a test, which is long enough"
 
@@ -188,6 +191,31 @@ async def test_a_call_that_failed_is_kept_with_its_error() -> None:
     assert (kept.error, kept.answered_by, kept.version) == ("all_failed", None, 7)
 
 
+@pytest.mark.parametrize(
+    ("switched_off", "ranges", "kept_out", "path"),
+    [
+        (False, [[0, 100_000]], None, "configuration"),
+        (False, [], "gate", "legacy"),
+        (True, [[0, 100_000]], "switch", "legacy"),
+    ],
+)
+def test_who_resolves_by_himself_tells_what_was_decided(
+    switched_off: bool, ranges: list[list[int]], kept_out: str | None, path: str
+) -> None:
+    store = MemoryStore()
+    recording = recorder(store)
+    entries = declaring(user_message="yes")
+    entries["gate/COACHING_RESPONSE"] = {"salt": "9f", "unit": "user", "ranges": ranges}
+    live = coaching.Releases.of(entries).snapshot
+    assert live is not None
+    found = resolve(live, Request("COACHING_RESPONSE", "premium", unit="u-1"), now=datetime.now(UTC))
+    recording.decided(live, found, values={"user_message": "Why?"}, switched_off=switched_off)
+    recording.flush()
+    (kept,) = calls(store)
+    assert (kept.kept_out, kept.path, kept.parameters) == (kept_out, path, {"user_message": "Why?"})
+    assert kept.version == (7 if kept_out is None else None)
+
+
 async def test_a_stream_is_kept_once_it_has_ended() -> None:
     store = MemoryStore()
     recording = recorder(store)
@@ -324,3 +352,29 @@ def test_batches_lie_under_the_hour_in_which_they_were_written() -> None:
     recording.flush()
     (hour,) = store.list_decision_hours("production")
     assert began.replace(minute=0, second=0, microsecond=0) <= hour <= datetime.now(UTC)
+
+
+async def test_the_service_records_calls_and_what_others_resolve_and_writes_the_rest_when_it_ends() -> None:
+    store = MemoryStore()
+    body = {
+        "interaction_code": "COACHING_RESPONSE",
+        "conversation_id": "c-1",
+        "topic": "goals",
+        "user_message": "Why?",
+        "conversation_history": [],
+    }
+    async with inside(coaching.Recorder("north"), kept_in=store) as service:
+        async with service.ask("/v1/coaching/responses", body) as asked:
+            assert asked.status == 200
+            await asked.body()
+        address = (
+            f"http://127.0.0.1:{service.port}/v1/resolve?interaction=COACHING_RESPONSE&tier=premium&unit=u-1"
+        )
+        await asyncio.to_thread(_read, address)
+    assert [(each.version, each.answered_by) for each in calls(store)] == [(3, "SMALL"), (7, None)]
+
+
+def _read(address: str) -> bytes:
+    with urllib.request.urlopen(address) as answer:
+        found: bytes = answer.read()
+        return found
