@@ -12,9 +12,12 @@ def __getattr__(name: str) -> object:
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from controlplane.config import Settings
+    from controlplane.runtime.signing import Verifier
     from controlplane.web.app import create_app
 
-    application = globals()[name] = create_app(Settings.from_environment(os.environ))
+    application = globals()[name] = create_app(
+        Settings.from_environment(os.environ), verifier=Verifier.from_environment(os.environ)
+    )
     return application
 
 

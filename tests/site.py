@@ -12,6 +12,7 @@ from controlplane.accounts import passwords, services
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
 from controlplane.config import Settings
+from controlplane.runtime.signing import Verifier
 from controlplane.web.app import create_app
 from controlplane.web.extensions import cache
 from tests.page import PageClient
@@ -23,9 +24,10 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ROOT_ACTOR = Actor.system("tests", via="tests")
 
 
-def app_on(session: Session, **environment: str) -> Flask:
+def app_on(session: Session, *, verifier: Verifier | None = None, **environment: str) -> Flask:
     """An application of one's own on the connection of `session`, with further variables of the environment."""
-    app = create_app(Settings.from_environment(SETTINGS | environment), sessions=_sessions_on(session))
+    settings = Settings.from_environment(SETTINGS | environment)
+    app = create_app(settings, sessions=_sessions_on(session), verifier=verifier)
     app.config["TESTING"] = True
     return app
 

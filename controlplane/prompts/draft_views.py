@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
-from controlplane.prompts import editing, new_drafts, services, textdiff
+from controlplane.prompts import drafts, editing, new_drafts, services, textdiff
 from controlplane.prompts.edit_views import editor_page
 from controlplane.prompts.inputs import LONGEST_BODY, DraftInput
 from controlplane.prompts.models import NewPromptDraft, PromptDraft
@@ -24,7 +24,7 @@ Form = Parsed[Any]
 def draft(environment: str, code: str) -> ResponseReturnValue:
     """The draft against the version it was begun from and the newest one."""
     prompt = services.get_prompt(db_session(), code)
-    found = services.get_draft(db_session(), code, actor=current_actor())
+    found = drafts.get_draft(db_session(), code, actor=current_actor())
     if found is None:
         return _without_draft(code)
     newest = prompt.versions[0]
@@ -67,7 +67,7 @@ def autosave(environment: str, code: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def discard_draft(environment: str, code: str) -> ResponseReturnValue:
     """Throw the draft away; the next page offers to have it back."""
-    services.discard_draft(db_session(), services.get_prompt(db_session(), code), actor=current_actor())
+    drafts.discard_draft(db_session(), services.get_prompt(db_session(), code), actor=current_actor())
     flash(url_for(".bring_draft_back", code=code), "undo")
     return redirect(url_for(".show", code=code), 303)
 
@@ -77,7 +77,7 @@ def discard_draft(environment: str, code: str) -> ResponseReturnValue:
 def bring_draft_back(environment: str, code: str) -> ResponseReturnValue:
     """Undo discarding."""
     prompt = services.get_prompt(db_session(), code)
-    if not services.bring_draft_back(db_session(), prompt, actor=current_actor()):
+    if not drafts.bring_draft_back(db_session(), prompt, actor=current_actor()):
         return _without_draft(code)
     flash("Your draft is back.", "good")
     return redirect(url_for(".edit", code=code), 303)
@@ -130,7 +130,7 @@ def _keep_new(interaction: str) -> NewPromptDraft:
 
 def _keep(code: str, given: DraftInput) -> PromptDraft | None:
     session = db_session()
-    return services.save_draft(
+    return drafts.save_draft(
         session,
         services.get_prompt(session, code),
         body=given.body or "",

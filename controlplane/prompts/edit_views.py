@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
-from controlplane.prompts import editing, figures, new_drafts, pages, presence, services, trying
+from controlplane.prompts import drafts, editing, figures, new_drafts, pages, presence, services, trying
 from controlplane.prompts.editing import Editor
 from controlplane.prompts.figures import NOTHING, Basis, Figures
 from controlplane.prompts.inputs import AsTyped, NewPromptInput, VersionInput
@@ -81,7 +81,7 @@ def edit(environment: str, code: str) -> str:
     session = db_session()
     prompt = services.get_prompt(session, code)
     declared = services.declared_parameters(session, prompt.interaction)
-    draft = services.get_draft(session, code, actor=current_actor())
+    draft = drafts.get_draft(session, code, actor=current_actor())
     older, wanted = request.args.get("version", type=int), request.args.get("sample")
     known = samples.list_samples(session, prompt.interaction)
     sample = next((each for each in known if each.slug == wanted), known[0])
@@ -229,7 +229,7 @@ def _collision_page(code: str, form: Form, sent: VersionInput) -> str:
     """
     discard()
     with independent() as session:
-        services.save_draft(
+        drafts.save_draft(
             session,
             services.get_prompt(session, code),
             body=sent.body,

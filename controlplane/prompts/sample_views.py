@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
 from controlplane.errors import Refused
-from controlplane.prompts import beside, editing, services
+from controlplane.prompts import beside, drafts, editing, services
 from controlplane.prompts.edit_views import editor_page
 from controlplane.prompts.inputs import AsTyped, NewSampleInput
 from controlplane.prompts.routing import blueprint
@@ -33,7 +33,7 @@ def save_sample(environment: str, code: str) -> ResponseReturnValue:
         return editor_page(prompt, form), 422
     body = request.form.get("body", "")
     if normalise(body) != prompt.versions[0].body:
-        services.save_draft(
+        drafts.save_draft(
             db_session(),
             prompt,
             body=body,

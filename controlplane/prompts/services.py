@@ -1,11 +1,11 @@
-"""Reading prompts and writing them: create, save a version, keep a private draft, archive.
+"""Reading prompts and writing them: create, save a version, archive.
 
 Every text is compiled and rendered once, in the render worker, before it becomes a version; the snippets that it includes
-are put in then. Drafts are private work and leave no audit event; what they become does.
+are put in then. Whoever saves is done with the private draft of it.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session, selectinload
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.keys_in_text import find_key
 from controlplane.audit.services import record
-from controlplane.db import Json, now
-from controlplane.drafts import Drafts, storable
+from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import textdiff, usage
 from controlplane.prompts.documents import digest
-from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
+from controlplane.prompts.drafts import DRAFTS
+from controlplane.prompts.models import Prompt, PromptVersion
 from controlplane.prompts.new_drafts import NEW_DRAFTS
 from controlplane.prompts.render_pool import shared
 from controlplane.registry.models import Interaction
@@ -32,7 +32,6 @@ from controlplane.snippets.expansion import PREFIX, Expanded, SnippetProblem
 from controlplane.snippets.texts import IncludingPool, Library, library_for
 
 RESERVED = frozenset({"new", "snippets"})
-DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
 # What the prompts of an interaction may use.
 declared_parameters = samples.declared_parameters
 NOT_A_CODE = "Use small letters, digits and underscores, beginning with a letter: coaching_response."
@@ -113,16 +112,6 @@ def free_code(session: Session, interaction: str) -> str:
     return next(code for code in (stem, *further) if code not in taken)
 
 
-def get_draft(session: Session, code: str, *, actor: Actor) -> PromptDraft | None:
-    """Return this person's unsaved work on a prompt."""
-    return DRAFTS.find(session, code, actor=actor)
-
-
-def draft_codes(session: Session, *, actor: Actor) -> set[str]:
-    """Return the prompts on which this person has unsaved work."""
-    return {draft.prompt_code for draft in DRAFTS.all_of(session, actor=actor)}
-
-
 # Writing
 
 
@@ -198,36 +187,6 @@ def save_version(
         after=_told(version),
     )
     return version
-
-
-def save_draft(
-    session: Session, prompt: Prompt, *, body: str, parameters: Json, base_version: int, actor: Actor
-) -> PromptDraft | None:
-    """Keep this person's unsaved work, whatever state it is in; nobody else sees it.
-
-    None when there is nothing to keep: somebody saved this very text since, most often the same person a moment ago.
-    """
-    actor.require(Role.EDITOR)
-    body = normalise(body)
-    DRAFTS.hold(session, prompt.code, actor=actor)
-    latest = latest_version(session, prompt.code)
-    if latest is not None and base_version < latest.number and body == latest.body:
-        DRAFTS.drop(session, prompt.code, actor=actor)
-        return None
-    typed = {**storable({"body": body}), "parameters": storable(parameters)}
-    return DRAFTS.keep(session, prompt.code, base_version=base_version, typed=typed, actor=actor)
-
-
-def discard_draft(session: Session, prompt: Prompt, *, actor: Actor) -> None:
-    """Throw this person's unsaved work away."""
-    actor.require(Role.EDITOR)
-    DRAFTS.discard(session, prompt.code, actor=actor)
-
-
-def bring_draft_back(session: Session, prompt: Prompt, *, actor: Actor) -> bool:
-    """Undo `discard_draft`; False when there is nothing to be had back any more."""
-    actor.require(Role.EDITOR)
-    return DRAFTS.bring_back(session, prompt.code, actor=actor)
 
 
 def archive_prompt(session: Session, prompt: Prompt, *, reason: str, actor: Actor) -> None:

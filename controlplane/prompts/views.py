@@ -10,6 +10,7 @@ from controlplane.drafts import Note
 from controlplane.errors import Refused
 from controlplane.prompts import (
     draft_views,
+    drafts,
     edit_views,
     pages,
     sample_views,
@@ -49,8 +50,8 @@ def index(environment: str) -> str:
         status=asked.get("status", ""),
         page=max(1, asked.get("page", 1, type=int)),
     )
-    drafts = services.draft_codes(session, actor=current_actor())
-    found = pages.prompt_list(session, environment, filters, drafts_of=drafts)
+    begun = drafts.draft_codes(session, actor=current_actor())
+    found = pages.prompt_list(session, environment, filters, drafts_of=begun)
     wrong = standing.verdicts_of(session, shared(), [row.code for row in found.rows])
     return render_template(
         "prompts/index.html",
@@ -68,7 +69,7 @@ def index(environment: str) -> str:
 def show(environment: str, code: str) -> str:
     """One template: what is live here, what is saved, and how it came about."""
     session = db_session()
-    draft = services.get_draft(session, code, actor=current_actor())
+    draft = drafts.get_draft(session, code, actor=current_actor())
     found = pages.prompt_page(session, environment, code)
     declared = services.declared_parameters(session, found.prompt.interaction)
     return render_template(

@@ -26,9 +26,10 @@ from controlplane.releases.compose import Document
 from controlplane.releases.content import by_entry
 from controlplane.releases.models import ImportedText
 from controlplane.releases.saved import body_hashes
-from controlplane.runtime.acceptance import check_bytes, check_pointer
+from controlplane.runtime.acceptance import PointerRefused, check_bytes, check_pointer
 from controlplane.runtime.disk import Copy, from_bytes
 from controlplane.runtime.errors import ControlPlaneRuntimeError
+from controlplane.runtime.signing import Verifier
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.stores.base import Pointer
 from controlplane.runtime.validate import Problem, validate_raws
@@ -48,11 +49,31 @@ class Bundle:
     texts: Mapping[str, str]
     refused: Mapping[str, str] = field(default_factory=dict)
     """Why a text can be no template here, by hash: it was written under other rules, or by a stranger."""
+    signed_by: str | None = None
+    """The key that vouches for it, of those known here."""
 
     @property
     def source(self) -> str:
         """As a proposal keeps it."""
         return f"bundle of {self.pointer.environment} release {self.pointer.release}"
+
+    @property
+    def when(self) -> str:
+        """When it was published, as the file says: "22 Nov 2026, 10:40 UTC"."""
+        try:
+            moment = dt.datetime.fromisoformat(self.pointer.published_at or "").astimezone(dt.UTC)
+        except (ValueError, OverflowError):
+            return "at an unknown time"
+        return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
+
+    @property
+    def vouched(self) -> str:
+        """Who vouches for it, in words."""
+        if self.signed_by:
+            return f"Signed with the key {self.signed_by}, which is known here: it is as it was published."
+        return (
+            "No key that is known here has signed it: nobody but you vouches for where the file comes from."
+        )
 
 
 def read(data: bytes) -> Bundle:
@@ -87,15 +108,21 @@ def read(data: bytes) -> Bundle:
     return Bundle(pointer, documents, texts, refused)
 
 
-def keep(session: Session, data: bytes, *, actor: Actor) -> UploadedBundle:
-    """Keep a file for as long as its uploader chooses; raises what `read` does. Not audited: nothing comes of it yet."""
+def keep(session: Session, data: bytes, *, verifier: Verifier, actor: Actor) -> UploadedBundle:
+    """Keep a file for as long as its uploader chooses; raises what `read` does. Not audited: nothing comes of it yet.
+
+    One that claims a key of `verifier` and is not what that key signed is refused. One of a key unknown here, or of
+    none, is taken, and its page says so: bundles come from other installations, and every entry is looked at.
+    """
     actor.require(Role.EDITOR)
-    read(data)
+    signed_by = _signed_by(read(data).pointer, verifier)
     session.execute(delete(UploadedBundle).where(UploadedBundle.uploaded_at < now() - KEPT))
     mine = select(UploadedBundle.id).where(UploadedBundle.person_id == actor.id)
     older = session.scalars(mine.order_by(UploadedBundle.id.desc()).offset(_KEPT_OF_A_PERSON - 1)).all()
     session.execute(delete(UploadedBundle).where(UploadedBundle.id.in_(older)))
-    uploaded = UploadedBundle(id=new_identifier(), person_id=actor.id, data=data, uploaded_at=now())
+    uploaded = UploadedBundle(
+        id=new_identifier(), person_id=actor.id, data=data, signed_by=signed_by, uploaded_at=now()
+    )
     session.add(uploaded)
     session.flush()
     return uploaded
@@ -106,7 +133,7 @@ def uploaded(session: Session, identifier: str, *, actor: Actor) -> Bundle:
     found = session.get(UploadedBundle, identifier) if identifier.isalnum() else None
     if found is None or found.person_id != actor.id:
         raise NotFound("uploaded bundle", f"{identifier}: it is kept for a day. Upload the file again")
-    return read(found.data)
+    return replace(read(found.data), signed_by=found.signed_by)
 
 
 def from_bundle(session: Session, environment: str, bundle: Bundle) -> Offer:
@@ -130,6 +157,16 @@ def keep_texts(session: Session, texts: Mapping[str, str], proposed: Mapping[str
     if named:
         rows = [{"sha256": each, "body": texts[each], "imported_at": now()} for each in sorted(named)]
         session.execute(insert(ImportedText).on_conflict_do_nothing(), rows)
+
+
+def _signed_by(pointer: Pointer, verifier: Verifier) -> str | None:
+    if not verifier.knows(pointer.key_id):
+        return None
+    try:
+        verifier.verify(pointer)
+    except PointerRefused as problem:
+        raise _refused(f"Somebody changed this bundle since it was published: {problem}.") from None
+    return pointer.key_id
 
 
 def _without_refused(offered: Offered, refused: Mapping[str, str]) -> Offered:

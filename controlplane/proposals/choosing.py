@@ -302,8 +302,8 @@ def _bundle(session: Session, environment: Environment, identifier: str, *, acto
         f"bundle:{identifier}",
         bundle.from_bundle(session, environment.code, found),
         "Import a bundle",
-        f"Release {pointer.release} of {pointer.environment}, published {pointer.published_at or 'at an unknown time'}, "
-        f"compared with what is live in {environment.name}. Nobody but you vouches for where the file comes from.",
+        f"Release {pointer.release} of {pointer.environment}, published {found.when}, "
+        f"compared with what is live in {environment.name}. {found.vouched}",
         f"{environment.name} now",
         "Bundle",
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -87,7 +87,9 @@ def upload(environment: str) -> ResponseReturnValue:
         data = sent.read(bundle.MOST_BYTES + 1) if sent else b""
         if not data:
             raise Refused({"bundle": "Choose a file."})
-        uploaded = bundle.keep(db_session(), data, actor=current_actor())
+        uploaded = bundle.keep(
+            db_session(), data, verifier=current_app.config["VERIFIER"], actor=current_actor()
+        )
     except RequestEntityTooLarge:
         refusal = Refused({"bundle": f"This file is larger than {bundle.MOST_BYTES // 1024 // 1024} MiB."})
     except Refused as problem:

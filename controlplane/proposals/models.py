@@ -121,4 +121,5 @@ class UploadedBundle(Base):
     id: Mapped[str] = mapped_column(primary_key=True)
     person_id: Mapped[str] = mapped_column(index=True)
     data: Mapped[bytes]
+    signed_by: Mapped[str | None]  # the key that vouches for it, of those known here when it came
     uploaded_at: Mapped[dt.datetime]

@@ -46,6 +46,12 @@ class EventReview(Base):
             "event_id",
             postgresql_where=text("asked IS NOT NULL AND state IN ('unreviewed', 'queried')"),
         ),
+        Index(
+            "ix_event_reviews_emergencies",
+            "at",
+            "event_id",
+            postgresql_where=text("asked = 'emergency' AND state IN ('unreviewed', 'queried')"),
+        ),
         Index("ix_event_reviews_at", "at", "event_id"),
         Index("ix_event_reviews_actor", "actor_id", postgresql_where=text("state = 'queried'")),
         Index("ix_event_reviews_disputed", "at", "event_id", postgresql_where=text("state = 'disputed'")),

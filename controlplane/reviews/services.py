@@ -66,13 +66,19 @@ _WHY_NEEDED = {
 
 
 def reply(session: Session, event_id: str, *, comment: str, actor: Actor) -> EventReview:
-    """Say something in the look at a change. From whoever did it, it is the answer to what was asked of them."""
+    """Say something in the look at a change. From whoever did it, it is the answer to what was asked of them.
+
+    The same words once more from the same person, with nothing between, are a button pressed twice: said once.
+    """
     review, event = _held(session, event_id)
     if actor.kind != "person" or not (actor.role.includes(Role.EDITOR) or actor.is_reviewer):
         raise Forbidden("Editor, Reviewer")
     comment = _checked(comment)
     if not comment:
         raise Refused({"comment": "Write something."})
+    last = _last_step(session, review)
+    if last is not None and (last.person_id, last.comment) == (actor.id, comment):
+        return review
     answers = actor.id in review.barred and review.state == State.QUERIED.value
     if answers:
         review.answered_at = now()
@@ -176,12 +182,16 @@ def _checked(comment: str) -> str:
 
 
 def _faster(session: Session, review: EventReview) -> str:
-    query = select(ReviewStep).where(ReviewStep.event_id == review.event_id).order_by(ReviewStep.id.desc())
-    last = session.scalars(query.limit(1)).first()
+    last = _last_step(session, review)
     if last is None:
         return "It was answered meanwhile. Nothing was changed."
     words = {"answered": "answered", "commented": "said something about it"}.get(last.kind, "looked at it")
     return f"{last.person_name} has {words} already. Nothing was changed."
+
+
+def _last_step(session: Session, review: EventReview) -> ReviewStep | None:
+    query = select(ReviewStep).where(ReviewStep.event_id == review.event_id).order_by(ReviewStep.id.desc())
+    return session.scalars(query.limit(1)).first()
 
 
 def _add_step(session: Session, review: EventReview, kind: str, comment: str, actor: Actor) -> None:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from controlplane.prompts.inputs import AsTyped, Body, Reason, ReasonInput
+from controlplane.prompts.inputs import AsTyped, Body, DraftInput, Reason, ReasonInput
 
-__all__ = ["AsTyped", "NewSnippetInput", "ReasonInput", "SnippetVersionInput"]
+__all__ = ["AsTyped", "NewSnippetInput", "ReasonInput", "SnippetDraftInput", "SnippetVersionInput"]
 
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 
@@ -17,6 +17,12 @@ class SnippetVersionInput(BaseModel):
     body: Body
     base_version: Annotated[int, Field(ge=1)]
     reason: Reason
+
+
+class SnippetDraftInput(DraftInput):
+    """Unsaved work on a snippet, kept as it is, with the reason as far as it is written."""
+
+    reason: Annotated[str, StringConstraints(max_length=2_000)] | None = None
 
 
 class NewSnippetInput(BaseModel):

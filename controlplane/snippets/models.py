@@ -1,4 +1,4 @@
-"""Snippets and their immutable versions."""
+"""Snippets, their immutable versions, and the private draft of each person."""
 
 import datetime as dt
 import uuid
@@ -7,6 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from controlplane.db import Base, Identity
+from controlplane.drafts import Draft
 
 
 class Snippet(Base):
@@ -49,3 +50,15 @@ class SnippetVersion(Base):
     created_at: Mapped[dt.datetime]
 
     snippet: Mapped[Snippet] = relationship(back_populates="versions", lazy="raise")
+
+
+class SnippetDraft(Draft, Base):
+    """Somebody's unsaved text of a snippet, and why it is being written."""
+
+    __tablename__ = "snippet_drafts"
+
+    snippet_code: Mapped[str] = mapped_column(
+        ForeignKey("snippets.code", ondelete="CASCADE"), primary_key=True
+    )
+    body: Mapped[str]
+    reason: Mapped[str]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
+from controlplane.drafts import Note
 from controlplane.prompts import services as prompts
 from controlplane.prompts import textdiff
 from controlplane.prompts.render_pool import RenderBusy, shared
@@ -137,6 +138,7 @@ class SnippetEditor:
     theirs: SnippetVersion | None = None  # saved by somebody else while this was being written
     their_changes: list[Row] = field(default_factory=list)
     is_unsaved: bool = False
+    note: Note | None = None  # of the person's draft
 
 
 def snippet_list(session: Session, *, text: str, archived: bool) -> SnippetList:

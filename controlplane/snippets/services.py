@@ -27,6 +27,7 @@ from controlplane.runtime.entries import LOWER_CODE
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Problem
 from controlplane.snippets import usage
+from controlplane.snippets.drafts import DRAFTS
 from controlplane.snippets.expansion import NESTED, PREFIX, SnippetProblem, references
 from controlplane.snippets.models import Snippet, SnippetVersion
 from controlplane.snippets.texts import library_for
@@ -154,6 +155,7 @@ def save_version(
     """Save the text as the next version, and with it the next version of each template that follows the snippet.
 
     Raises `WouldBreak` with the templates that could not take it, `Conflict` when somebody saved one since `base_version`.
+    The saver's draft is done with it and goes.
     """
     actor.require(Role.EDITOR)
     latest = _locked_latest(session, snippet)
@@ -176,6 +178,7 @@ def save_version(
     ]
     if broken:
         raise WouldBreak(broken, len(following))
+    DRAFTS.drop(session, snippet.code, actor=actor)
     what = textdiff.summary(textdiff.lines(latest.body, body))
     effect = usage.effect(session, [prompt.code for prompt, _ in following])
     _record(

@@ -4,34 +4,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
+from controlplane.drafts import Note
 from controlplane.errors import Conflict, Refused
 from controlplane.prompts import textdiff
-from controlplane.prompts.render_pool import RenderBusy, shared
+from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.routing import retry_after
 from controlplane.prompts.usage import Use
 from controlplane.runtime.entries import DEFAULT_TIER
-from controlplane.snippets import pages, services
+from controlplane.snippets import draft_views, drafts, pages, services
 from controlplane.snippets.inputs import AsTyped, NewSnippetInput, ReasonInput, SnippetVersionInput
 from controlplane.snippets.models import SnippetVersion
 from controlplane.snippets.pages import SnippetEditor
+from controlplane.snippets.routing import blueprint
 from controlplane.snippets.services import Broken, WouldBreak
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.forms import Parsed, fill, parse
 from controlplane.web.unit_of_work import db_session, discard
 
-blueprint = Blueprint("snippets", __name__)
+__all__ = ["blueprint", "draft_views"]
 
 Form = Parsed[Any]
-
-
-@blueprint.before_request
-def warm_up() -> None:
-    """Have the render workers ready by the time somebody who came to look begins to write."""
-    shared().warm_up()
 
 
 # Looking
@@ -55,9 +51,12 @@ def index(environment: str) -> str:
 @requires(Role.VIEWER)
 def show(environment: str, code: str) -> str:
     """One snippet: its text, how to include it, and everything that a change of it reaches."""
+    found = pages.snippet_page(db_session(), code)
+    draft = drafts.get_draft(db_session(), code, actor=current_actor())
     return render_template(
         "snippets/show.html",
-        found=pages.snippet_page(db_session(), code),
+        found=found,
+        note=Note(draft, found.saved, is_open=False) if draft else None,
         editors=people_with(Role.EDITOR),
         configuration_url=_configuration_url,
         changes_url=url_for("audit.index", object_kind="snippet", object_key=code),
@@ -135,12 +134,23 @@ def create(environment: str) -> ResponseReturnValue:
 @blueprint.get("/<environment>/templates/snippets/<code>/edit")
 @requires(Role.EDITOR)
 def edit(environment: str, code: str) -> str:
-    """The editor; `?version=` begins from an older text, `?template=` previews in that one."""
-    snippet = services.get_snippet(db_session(), code)
+    """The editor, with this person's draft if there is one; `?version=` begins from an older text.
+
+    `?template=` previews in that one.
+    """
+    session = db_session()
+    snippet = services.get_snippet(session, code)
     older = request.args.get("version", type=int)
-    begun = snippet.versions[0] if older is None else services.get_version(db_session(), code, older)
-    start = {"body": begun.body, "base_version": snippet.versions[0].number}
-    return _editor_page(code, fill(start | {"template": request.args.get("template", "")}))
+    draft = drafts.get_draft(session, code, actor=current_actor())
+    newest = snippet.versions[0]
+    if older is not None:
+        start = {"body": services.get_version(session, code, older).body, "base_version": newest.number}
+    elif draft is not None:
+        start = {"body": draft.body, "reason": draft.reason, "base_version": draft.base_version}
+    else:
+        start = {"body": newest.body, "base_version": newest.number}
+    note = Note(draft, newest, is_open=older is None) if draft else None
+    return _editor_page(code, fill(start | {"template": request.args.get("template", "")}), note=note)
 
 
 @blueprint.post("/<environment>/templates/snippets/<code>/edit")
@@ -232,6 +242,7 @@ def _editor_page(
     broken: Sequence[Broken] = (),
     theirs: SnippetVersion | None = None,
     their_changes: Sequence[textdiff.Row] = (),
+    note: Note | None = None,
 ) -> str:
     session = db_session()
     page = pages.snippet_page(session, code)
@@ -243,6 +254,7 @@ def _editor_page(
         theirs=theirs,
         their_changes=list(their_changes),
         is_unsaved=request.method == "POST",
+        note=note,
     )
     return render_template(
         "snippets/edit.html", editor=editor, form=form, configuration_url=_configuration_url

@@ -8,6 +8,7 @@ from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from controlplane.config import Settings
+from controlplane.runtime.signing import Verifier
 from controlplane.web import (
     access,
     csrf,
@@ -55,8 +56,13 @@ BLUEPRINTS = (
 )
 
 
-def create_app(settings: Settings, *, sessions: SessionFactory | None = None) -> Flask:
-    """The site. `sessions` makes database sessions; left out, they come from `settings.database_url`."""
+def create_app(
+    settings: Settings, *, sessions: SessionFactory | None = None, verifier: Verifier | None = None
+) -> Flask:
+    """The site. `sessions` makes database sessions; left out, they come from `settings.database_url`.
+
+    `verifier` has the public keys that releases in files are believed by; left out, none is.
+    """
     app = Flask(
         "controlplane", template_folder=str(PROJECT / "templates"), static_folder=str(PROJECT / "static")
     )
@@ -64,6 +70,7 @@ def create_app(settings: Settings, *, sessions: SessionFactory | None = None) ->
     app.config["MAX_FORM_MEMORY_SIZE"] = 1024 * 1024
     app.config["MAX_FORM_PARTS"] = 2000
     app.config["TICKET_URL"] = settings.ticket_url
+    app.config["VERIFIER"] = verifier or Verifier()
     app.config["LIVE_RELEASE"] = standing.live_release
     app.config["APPROVALS_OF"] = standing.approvals_of
     app.config["PROPOSED_IN"] = standing.proposed_in

@@ -200,6 +200,16 @@ def edited_snippet(rest: str, prefix: str = "") -> Case:
     return case
 
 
+def snippet_draft_thrown_away(admin: Admin) -> Sent:
+    admin.do(edited_snippet("draft")(admin))
+    return f"{SNIPPETS}/tone/draft/discard", {}
+
+
+def snippet_draft_wanted_back(admin: Admin) -> Sent:
+    admin.do(snippet_draft_thrown_away(admin))
+    return f"{SNIPPETS}/tone/draft/restore", {}
+
+
 def archive_snippet(admin: Admin) -> Sent:
     admin.do(make_snippet(admin))
     page = f"{SNIPPETS}/tone/archive"
@@ -445,6 +455,10 @@ UNRECORDED: dict[str, tuple[str, Case]] = {
     "POST /_/<environment>/templates/new/<interaction>/draft": (PRIVATE, first_text("draft", "/_")),
     "POST /<environment>/templates/new/<interaction>/draft/discard": (PRIVATE, first_text("draft/discard")),
     "POST /<environment>/templates/new/<interaction>/draft/restore": (PRIVATE, first_text_thrown_away),
+    "POST /<environment>/templates/snippets/<code>/draft": (PRIVATE, edited_snippet("draft")),
+    "POST /_/<environment>/templates/snippets/<code>/draft": (PRIVATE, edited_snippet("draft", "/_")),
+    "POST /<environment>/templates/snippets/<code>/draft/discard": (PRIVATE, snippet_draft_thrown_away),
+    "POST /<environment>/templates/snippets/<code>/draft/restore": (PRIVATE, snippet_draft_wanted_back),
     "POST /<environment>/templates/<code>/draft/discard": (PRIVATE, draft_thrown_away),
     "POST /<environment>/templates/<code>/draft/restore": (PRIVATE, draft_wanted_back),
     **{

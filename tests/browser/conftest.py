@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from werkzeug.serving import make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 from controlplane.config import Settings
 from controlplane.web.app import create_app
@@ -201,7 +201,9 @@ def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
     app = create_app(
         Settings.from_environment(site.SETTINGS), sessions=lambda: Session(engine, expire_on_commit=False)
     )
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = ThreadedWSGIServer("127.0.0.1", 0, app)
+    # What is being answered when a page is closed, a draft on its way say, is waited for: else it outlives its database.
+    server.daemon_threads = False
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

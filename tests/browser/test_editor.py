@@ -90,6 +90,16 @@ def test_a_slow_answer_never_takes_the_place_of_a_later_one(open_page: Open) -> 
     expect(page.locator("#preview-text pre")).to_have_text("Second 1")
 
 
+def test_what_waits_for_an_answer_can_still_be_read(open_page: Open) -> None:
+    page = open_page(f"{TEMPLATE}/edit")
+    page.route("**/_/**", lambda _route: None)  # no answer comes, so all that waits goes on waiting
+    text_of(page).fill("{{ current_kpis|length }}")
+    expect(page.locator("#draft-state")).to_have_attribute("aria-busy", "true")
+    expect(page.locator("#preview-status")).to_have_attribute("aria-busy", "true")
+    page.evaluate(AXE.read_text())
+    assert axe_faults(page) == []
+
+
 def test_tab_indents_and_who_has_no_mouse_gets_out_by_escape(open_page: Open) -> None:
     page = open_page(f"{TEMPLATE}/edit")
     area = text_of(page)

@@ -164,6 +164,7 @@ def break_production(team: Team) -> int:
     page.get_by_label("Max tokens").fill("1234")
     page.get_by_label("Reason").fill(REASON)
     page.get_by_role("button", name="Save version").click()
+    expect(page.get_by_role("status").filter(has_text="Saved version")).to_be_visible()
     page.goto(f"{team.running.site}/production/unpublished")
     for box in page.get_by_role("checkbox").all():
         box.set_checked("COACHING_RESPONSE/basic/*" in (box.get_attribute("value") or ""))

@@ -8,7 +8,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
-from controlplane.prompts import services
+from controlplane.prompts import drafts, services
 from controlplane.prompts.documents import digest, entry_document
 from controlplane.prompts.models import Prompt, PromptDraft
 from controlplane.prompts.services import BodyRefused
@@ -129,7 +129,7 @@ def test_a_viewer_may_not_write(first_data: Session, prompt: Prompt, person: Per
     with pytest.raises(Forbidden):
         services.save_version(first_data, prompt, body=BODY, base_version=1, reason="Test", actor=viewer)
     with pytest.raises(Forbidden):
-        services.save_draft(first_data, prompt, body=BODY, parameters={}, base_version=1, actor=viewer)
+        drafts.save_draft(first_data, prompt, body=BODY, parameters={}, base_version=1, actor=viewer)
     with pytest.raises(Forbidden):
         services.archive_prompt(first_data, prompt, reason="Test", actor=viewer)
 
@@ -174,15 +174,15 @@ def test_a_draft_is_private_and_replaced_by_the_next(
     ada, ben = person("editor", name="Ada"), person("editor", name="Ben")
     before = len(events(first_data))
     for body in ("{% half", "{% half done"):
-        services.save_draft(
+        drafts.save_draft(
             first_data, prompt, body=body, parameters={"value-topic": "x"}, base_version=1, actor=ada
         )
-    draft = services.get_draft(first_data, CODE, actor=ada)
+    draft = drafts.get_draft(first_data, CODE, actor=ada)
     assert draft is not None
     assert (draft.body, draft.parameters) == ("{% half done", {"value-topic": "x"})
-    assert services.get_draft(first_data, CODE, actor=ben) is None
-    assert services.draft_codes(first_data, actor=ada) == {CODE}
-    assert services.draft_codes(first_data, actor=ben) == set()
+    assert drafts.get_draft(first_data, CODE, actor=ben) is None
+    assert drafts.draft_codes(first_data, actor=ada) == {CODE}
+    assert drafts.draft_codes(first_data, actor=ben) == set()
     assert len(events(first_data)) == before
 
 
@@ -191,16 +191,16 @@ def test_saving_a_version_ends_the_savers_draft_alone(
 ) -> None:
     ada, ben = person("editor", name="Ada"), person("editor", name="Ben")
     for actor in (ada, ben):
-        services.save_draft(first_data, prompt, body="x", parameters={}, base_version=1, actor=actor)
+        drafts.save_draft(first_data, prompt, body="x", parameters={}, base_version=1, actor=actor)
     services.save_version(first_data, prompt, body=BODY, base_version=1, reason="Test", actor=ada)
     assert [str(each.person_id) for each in first_data.scalars(select(PromptDraft))] == [ben.id]
 
 
 def test_a_draft_can_be_discarded(first_data: Session, prompt: Prompt, editor: Actor) -> None:
-    services.save_draft(first_data, prompt, body="x", parameters={}, base_version=1, actor=editor)
-    services.discard_draft(first_data, prompt, actor=editor)
+    drafts.save_draft(first_data, prompt, body="x", parameters={}, base_version=1, actor=editor)
+    drafts.discard_draft(first_data, prompt, actor=editor)
     first_data.expire_all()
-    assert services.get_draft(first_data, CODE, actor=editor) is None
+    assert drafts.get_draft(first_data, CODE, actor=editor) is None
 
 
 def test_archiving_a_prompt_in_use_is_refused_with_every_place(
@@ -265,6 +265,6 @@ def test_declared_parameters_are_those_of_the_interaction(first_data: Session) -
 
 def test_a_part_of_the_system_has_no_drafts(first_data: Session) -> None:
     nobody = Actor.system("worker", via="worker")
-    assert services.get_draft(first_data, CODE, actor=nobody) is None
-    assert services.draft_codes(first_data, actor=nobody) == set()
+    assert drafts.get_draft(first_data, CODE, actor=nobody) is None
+    assert drafts.draft_codes(first_data, actor=nobody) == set()
     assert Role.ADMIN is nobody.role

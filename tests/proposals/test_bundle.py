@@ -16,13 +16,15 @@ from controlplane.releases.history import get_release, snapshot_of
 from controlplane.releases.models import ImportedText
 from controlplane.releases.saved import bodies_of, live_entries, live_entry
 from controlplane.runtime import canonical
-from controlplane.runtime.disk import to_bytes
+from controlplane.runtime.disk import from_bytes, to_bytes
+from controlplane.runtime.signing import Signer, Verifier, new_key_pair
 from controlplane.runtime.stores.base import Pointer
 from tests.page import Page, PageClient
 from tests.proposals.bundles import file_of
 from tests.proposals.choosing import action_of, offered, proposal, proposed, send, ticked
 from tests.proposals.stage import person
 from tests.releases.changing import PREMIUM, PROMPT, publish_saved, save_configuration
+from tests.site import add_person, app_on, client_of
 
 ClientAs = Callable[[Role | str], PageClient]
 UPLOAD = "/production/proposals/bundle"
@@ -52,7 +54,7 @@ def upload(client: PageClient, data: bytes) -> Page:
 def test_a_bundle_becomes_a_proposal_with_its_texts(editor: PageClient, first_data: Session) -> None:
     page = editor.follow(upload(editor, stranger(first_data)))
     assert page.heading == "Import a bundle"
-    assert "Release 7 of live" in page.body
+    assert "Release 7 of live, published at an unknown time" in page.body
     assert "somebody else wrote this" in page.body
     assert ticked(page) == offered(page) == [PROMPT]
 
@@ -192,13 +194,46 @@ def test_a_larger_file_than_a_form_may_have_is_taken(editor: PageClient, first_d
 def test_an_upload_is_its_uploaders_alone_and_only_the_last_are_kept(first_data: Session) -> None:
     ada, grace = (person(first_data, Role.EDITOR, name) for name in ("Ada", "Grace"))
     data = stranger(first_data)
-    kept = [bundle.keep(first_data, data, actor=ada).id for _ in range(5)]
+    kept = [bundle.keep(first_data, data, verifier=Verifier(), actor=ada).id for _ in range(5)]
 
     with pytest.raises(NotFound):
         bundle.uploaded(first_data, kept[-1], actor=grace)
     with pytest.raises(NotFound):
         bundle.uploaded(first_data, kept[0], actor=ada)
     assert bundle.uploaded(first_data, kept[-1], actor=ada).pointer.release == 7
+
+
+@pytest.mark.parametrize(
+    ("signer", "changed", "said"),
+    [
+        ("ours", False, "Signed with the key ours, which is known here"),
+        ("ours", True, "Somebody changed this bundle since it was published"),
+        ("theirs", False, "No key that is known here has signed it"),
+        (None, False, "No key that is known here has signed it"),
+    ],
+)
+def test_whose_key_vouches_for_a_bundle_is_said_and_a_broken_seal_refused(
+    first_data: Session, signer: str | None, changed: bool, said: str
+) -> None:
+    pairs = {key_id: new_key_pair(key_id) for key_id in ("ours", "theirs")}
+    known = Verifier.from_environment({"CONTROLPLANE_PUBLIC_KEYS": pairs["ours"].public})
+    copy = from_bytes(stranger(first_data), age_seconds=0)
+    assert copy is not None
+    pointer = msgspec.structs.replace(copy.pointer, published_at="2026-11-22T11:40:42.5+01:00")
+    if signer:
+        key = Signer.from_environment({"CONTROLPLANE_SIGNING_KEY": pairs[signer].signing})
+        assert key is not None
+        pointer = key.sign(pointer)
+    if changed:
+        pointer = msgspec.structs.replace(pointer, release=pointer.release + 1)
+    client = client_of(app_on(first_data, verifier=known), add_person(first_data, Role.EDITOR))
+
+    answer = upload(client, to_bytes(pointer, copy.data))
+    page = answer if changed else client.follow(answer)
+
+    assert said in page.body
+    assert answer.status == (422 if changed else 303)
+    assert changed or "Release 7 of live, published 22 Nov 2026, 10:40 UTC" in page.body
 
 
 def test_a_text_that_no_template_may_hold_is_told_with_its_reason_and_spoils_no_other(

@@ -99,7 +99,8 @@ def test_a_query_is_answered_by_whoever_did_it_and_closed_by_the_reviewer(first_
     assert [
         row.event.id for row in listing.needing(first_data, "production", actor=ADA, now=now(), limit=5)
     ] == [event.id]
-    reply(first_data, event.id, comment="The customer asked for it", actor=ADA)
+    for _ in range(2):  # a button pressed twice
+        reply(first_data, event.id, comment="The customer asked for it", actor=ADA)
     assert newest(first_data)[0].action == "review.answered"
     assert listing.needing(first_data, "production", actor=ADA, now=now(), limit=5) == []
     reply(first_data, event.id, comment="I remember that", actor=LINUS)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
-from werkzeug.serving import make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 from controlplane.config import Settings
 from controlplane.web.app import create_app
@@ -39,7 +39,8 @@ def address(engine: Engine, cheap_passwords: None) -> Iterator[str]:
         Settings.from_environment(SETTINGS), sessions=lambda: Session(engine, expire_on_commit=False)
     )
     kitchen_sink.add_to(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = ThreadedWSGIServer("127.0.0.1", 0, app)
+    server.daemon_threads = False  # what is being answered when a page is closed is waited for
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from jinja2 import nodes
 
-from controlplane.prompts.contract import filters, guards
+from controlplane.prompts.contract import filters, guards, operators, parts
 from controlplane.prompts.contract.findings import Findings, kinds_in_words, named
 from controlplane.prompts.contract.kinds import (
     ABSENT,
@@ -26,23 +27,18 @@ from controlplane.prompts.contract.kinds import (
     join,
     join_all,
     listed,
-    method,
     obj,
 )
 from controlplane.prompts.contract.scope import Scope, either, path_of
-from controlplane.runtime.filters import FILTERS
-from controlplane.runtime.sandbox import DICT_METHODS, LOOP_FIELDS
-from controlplane.runtime.words import closest, suggestion
+from controlplane.runtime.words import closest
 from controlplane.runtime.words import listed as listed_words
 
 _OFFERED: Final = 6
 _LITERALS: Final = ((bool, BOOLEAN), (str, TEXT), (int, NUMBER), (float, NUMBER))
 _ARITHMETIC: Final = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod)
-_LOOP_NUMBERS: Final = frozenset({"depth", "depth0", "index", "index0", "length", "revindex", "revindex0"})
 _PARTS: Final = frozenset(
     {"first", "last", "max", "min", "reverse"}
 )  # what they give is of the kind of what they get
-_ORDERED: Final = frozenset({"lt", "lteq", "gt", "gteq"})
 
 
 class Reader:
@@ -63,15 +59,15 @@ class Reader:
             nodes.Call: self._call,
             nodes.Filter: self._filter,
             nodes.Test: self._test,
-            nodes.Compare: self._compare,
-            nodes.Concat: self._concat,
+            nodes.Compare: partial(operators.compare, self),
+            nodes.Concat: partial(operators.concat, self),
             nodes.And: self._logical,
             nodes.Or: self._logical,
             nodes.Not: self._not,
             nodes.CondExpr: self._conditional,
-            nodes.Neg: self._signed,
-            nodes.Pos: self._signed,
-            **dict.fromkeys(_ARITHMETIC, self._arithmetic),
+            nodes.Neg: partial(operators.signed, self),
+            nodes.Pos: partial(operators.signed, self),
+            **dict.fromkeys(_ARITHMETIC, partial(operators.arithmetic, self)),
         }
 
     def read(self, node: nodes.Node, scope: Scope) -> Value:
@@ -215,7 +211,7 @@ class Reader:
 
     def _getattr(self, node: nodes.Getattr, scope: Scope) -> Value:
         owner = self.needed(self.read(node.node, scope), node.node, but=Kind.NONE)
-        return self._of_each(owner, lambda shape: self._attribute(shape, node, node.attr))
+        return parts.of_each(owner, lambda shape: parts.attribute(shape, node, node.attr))
 
     def _getitem(self, node: nodes.Getitem, scope: Scope) -> Value:
         owner = self.needed(self.read(node.node, scope), node.node, but=Kind.NONE)
@@ -227,100 +223,7 @@ class Reader:
             return TEXT if owner.kinds == {Kind.TEXT} else ANY
         index = self.read(node.arg, scope)
         key = node.arg.value if isinstance(node.arg, nodes.Const) else None
-        return self._of_each(owner, lambda shape: self._item(shape, node, key, index))
-
-    def _of_each(self, owner: Value, part: Callable[[Shape], Value]) -> Value:
-        """Return what a part is for each kind of thing that its owner may be."""
-        parts = {kind: part(shape) for kind, shape in owner.shapes.items()}
-        found = join_all(parts.values())
-        # What is optional is not there for a caller who leaves it out, whatever it is for the others.
-        left_out = parts.get(Kind.NONE)
-        return found if left_out is None or found.is_any else Value({**found.shapes, **left_out.shapes})
-
-    def _attribute(self, shape: Shape, node: nodes.Expr, name: str) -> Value:
-        if shape.kind is Kind.OBJECT:
-            return self._field(shape, node, name, methods=True)
-        if shape.kind is Kind.LOOP and name in LOOP_FIELDS:
-            return self._loop_field(shape, node, name)
-        if shape.kind is Kind.TEXT and name in filters.METHODS[Kind.TEXT]:
-            return method(filters.METHODS[Kind.TEXT][name])
-        return self._no_part(shape, node, name)
-
-    def _item(self, shape: Shape, node: nodes.Getitem, key: object, index: Value) -> Value:
-        if shape.kind is Kind.OBJECT and isinstance(key, str):
-            return self._field(shape, node, key, methods=False)
-        if shape.kind is Kind.TEXT and Kind.NUMBER in index.kinds:
-            return TEXT
-        if shape.kind is Kind.LIST and Kind.NUMBER in index.kinds:
-            if isinstance(key, int) and key < len(shape.members):
-                return shape.members[key]
-            return shape.item or ANY
-        if shape.kind in (Kind.NONE, Kind.NUMBER, Kind.BOOLEAN) or (
-            shape.kind in (Kind.LIST, Kind.TEXT) and isinstance(key, str)
-        ):
-            return self._no_part(shape, node, str(key))
-        return ANY
-
-    def _field(self, shape: Shape, node: nodes.Expr, name: str, *, methods: bool) -> Value:
-        fields = shape.fields
-        if fields is not None and name in fields:
-            return fields[name]
-        if methods and name in DICT_METHODS:
-            return self._object_method(shape, name)
-        if fields is None:
-            return ANY
-        absence = Absence(
-            Reason.UNKNOWN if shape.is_declared else Reason.UNSEEN,
-            name,
-            node,
-            owner=named(node.node) if isinstance(node, nodes.Getattr | nodes.Getitem) else "a member",
-            near=suggestion(name, fields),
-            known=tuple(fields),
-        )
-        return absent(Kind.MISSING, absence)
-
-    def _object_method(self, shape: Shape, name: str) -> Value:
-        if name == "get":
-            return Value({Kind.METHOD: replace(shape, kind=Kind.METHOD, result=ANY)})
-        pairs = filters.pairs_of(Value({Kind.OBJECT: shape})).shapes[Kind.LIST]
-        pair = pairs.item or ANY
-        inner = pair.shapes[Kind.LIST].members[1]
-        item = {"items": pair, "keys": TEXT, "values": inner}[name]
-        return method(listed(item, kind=Kind.SEQUENCE, is_filled=pairs.is_filled))
-
-    def _loop_field(self, shape: Shape, node: nodes.Expr, name: str) -> Value:
-        if name in _LOOP_NUMBERS:
-            return NUMBER
-        if name in ("first", "last"):
-            return BOOLEAN
-        if name in ("previtem", "nextitem"):
-            edge = absent(Kind.MISSING, Absence(Reason.EDGE, name, node, is_sure=False))
-            return (
-                ANY
-                if shape.item is None or shape.item.is_any
-                else Value({**shape.item.shapes, **edge.shapes})
-            )
-        return method(BOOLEAN if name == "changed" else ANY)
-
-    def _no_part(self, shape: Shape, node: nodes.Expr, name: str) -> Value:
-        if shape.kind in (Kind.ANY, Kind.SEQUENCE, Kind.METHOD):
-            return ANY if shape.kind is Kind.ANY else absent(Kind.MISSING, self._lacking(shape, node, name))
-        if shape.kind is Kind.NONE and shape.absence is not None:
-            # Nothing has no fields: whoever uses one without a guard has forgotten that the owner may be nothing.
-            return absent(Kind.MISSING, replace(shape.absence, node=_owner_of(node)))
-        return absent(Kind.MISSING, self._lacking(shape, node, name))
-
-    def _lacking(self, shape: Shape, node: nodes.Expr, name: str) -> Absence:
-        above = named(node.node) if isinstance(node, nodes.Getattr | nodes.Getitem) else "it"
-        near = (
-            suggestion(name, LOOP_FIELDS)
-            if shape.kind is Kind.LOOP
-            else f"|{name}"
-            if name in FILTERS
-            else None
-        )
-        owner = f"{above} is {shape.kind.value}" if shape.kind is not Kind.LOOP else "loop is no parameter"
-        return Absence(Reason.NO_FIELDS, name, node, owner=owner, near=near, is_learnt=shape.is_learnt)
+        return parts.of_each(owner, lambda shape: parts.item(shape, node, key, index))
 
     # Calls, filters and tests
 
@@ -351,7 +254,7 @@ class Reader:
         if owner.fields is None or not isinstance(key, str):
             return ANY
         instead = arguments[1] if len(arguments) > 1 else ANY
-        field = self._field(owner, called, key, methods=False)
+        field = parts.field(owner, called, key, methods=False)
         for absence in field.absences:
             self.findings.guarded(replace(absence, node=absence.node and args[0], owner=named(called.node)))
         return field if field.kinds.isdisjoint(ABSENT) else join(field.present, instead)
@@ -398,8 +301,8 @@ class Reader:
         with self.perhaps(still=filters.is_filled(value)):
             if attribute is not None and isinstance(attribute.value, str):
                 is_whole = name in ("join", "sum")
-                parts = [attribute.value] if is_whole else attribute.value.split(".")
-                member = self._by_attribute(member, attribute, parts)
+                names = [attribute.value] if is_whole else attribute.value.split(".")
+                member = self._by_attribute(member, attribute, names)
             if name in ("selectattr", "rejectattr"):
                 self._selected(member, node, attribute)
             elif name == "sum":
@@ -417,16 +320,11 @@ class Reader:
             return listed(filters.member_of(value).present, is_filled=False)
         return rule.gives(value)
 
-    def _by_attribute(self, member: Value, node: nodes.Const, parts: Sequence[str]) -> Value:
-        for part in parts:
-            owner = self.needed(member, node) if part is not parts[0] else member
-            member = self._of_each(owner, lambda shape, part=part: self._attribute_by_name(shape, node, part))  # type: ignore[misc]
+    def _by_attribute(self, member: Value, node: nodes.Const, names: Sequence[str]) -> Value:
+        for name in names:
+            owner = self.needed(member, node) if name is not names[0] else member
+            member = parts.of_each(owner, lambda shape, name=name: parts.attribute_by_name(shape, node, name))  # type: ignore[misc]
         return member
-
-    def _attribute_by_name(self, shape: Shape, node: nodes.Const, name: str) -> Value:
-        if shape.kind is Kind.OBJECT:
-            return self._field(shape, node, name, methods=False)
-        return ANY if shape.kind in (Kind.LIST, Kind.ANY) else self._no_part(shape, node, name)
 
     def _selected(self, member: Value, node: nodes.Filter, attribute: nodes.Const | None) -> None:
         test = node.args[1].value if len(node.args) > 1 and isinstance(node.args[1], nodes.Const) else None
@@ -448,83 +346,6 @@ class Reader:
         else:
             self.needed(value, node.node, but=Kind.NONE)
         return BOOLEAN
-
-    # Operators
-
-    def _compare(self, node: nodes.Compare, scope: Scope) -> Value:
-        left, left_node = self.read(node.expr, scope), node.expr
-        for operand in node.ops:
-            right = self.read(operand.expr, scope)
-            if operand.op in ("in", "notin"):
-                self._contained(left, left_node, right, operand.expr)
-            elif operand.op in _ORDERED:
-                self._ordered(left, left_node, right, operand.expr, node)
-            else:
-                self._equal(left, left_node, right, operand.expr, node)
-            left, left_node = right, operand.expr
-        return BOOLEAN
-
-    def _contained(self, left: Value, left_node: nodes.Expr, right: Value, right_node: nodes.Expr) -> None:
-        left = self.needed(left, left_node, but=Kind.NONE)
-        right = self.used(right, filters.ITERABLE, right_node, "in needs a list, an object or a text")
-        if right.kinds == {Kind.TEXT} and not left.is_any:
-            self.used(left, frozenset({Kind.TEXT}), left_node, "only a text can be in a text")
-
-    def _ordered(
-        self, left: Value, left_node: nodes.Expr, right: Value, right_node: nodes.Expr, node: nodes.Compare
-    ) -> None:
-        left, right = self.needed(left, left_node), self.needed(right, right_node)
-        unordered = {Kind.OBJECT}
-        if _may_be_alike(left, right) and not left.kinds == right.kinds == unordered:
-            return
-        kinds = f"{kinds_in_words(left)} and {kinds_in_words(right)}"
-        self.findings.clash(f"which of them is greater cannot be said of {kinds}", node, left, right)
-
-    def _equal(
-        self, left: Value, left_node: nodes.Expr, right: Value, right_node: nodes.Expr, node: nodes.Compare
-    ) -> None:
-        left = self.needed(left, left_node, but=Kind.NONE)
-        right = self.needed(right, right_node, but=Kind.NONE)
-        if Kind.NONE in left.kinds | right.kinds or _may_be_alike(left, right):
-            return
-        kinds = f"{kinds_in_words(left)} and {kinds_in_words(right)}"
-        self.findings.warning("never-equal", f"{kinds} are never equal", node)
-
-    def _concat(self, node: nodes.Concat, scope: Scope) -> Value:
-        for part in node.nodes:
-            self.used(self.read(part, scope), PRINTABLE, part, "~ puts texts together")
-        return TEXT
-
-    def _signed(self, node: nodes.Neg | nodes.Pos, scope: Scope) -> Value:
-        self.used(self.read(node.node, scope), NUMERIC, node.node, "a sign stands before numbers")
-        return NUMBER
-
-    def _arithmetic(self, node: nodes.BinExpr, scope: Scope) -> Value:
-        left = self.needed(self.read(node.left, scope), node.left)
-        right = self.needed(self.read(node.right, scope), node.right)
-        if left.is_any or right.is_any or left.is_nothing or right.is_nothing:
-            return ANY
-        if isinstance(node, nodes.Add):
-            for kind in (Kind.TEXT, Kind.LIST):
-                if kind in left.kinds & right.kinds:
-                    return (
-                        join(left.only([kind]), right.only([kind]))
-                        if left.kinds == right.kinds == {kind}
-                        else ANY
-                    )
-        if left.kinds & NUMERIC and right.kinds & NUMERIC:
-            return NUMBER
-        self._not_numbers(node, left, right)
-        return ANY
-
-    def _not_numbers(self, node: nodes.BinExpr, left: Value, right: Value) -> None:
-        wrong, value = (node.left, left) if not left.kinds & NUMERIC else (node.right, right)
-        hint = "~ puts texts together" if Kind.TEXT in left.kinds | right.kinds else "this works with numbers"
-        self.findings.clash(
-            f"{named(wrong)} is {kinds_in_words(value)}: {node.operator} is for numbers here; {hint}",
-            wrong,
-            value,
-        )
 
     def _logical(self, node: nodes.And | nodes.Or, scope: Scope) -> Value:
         left_true, left_false, left = self._judged(node.left, scope)
@@ -554,21 +375,11 @@ def _settled(node: nodes.And | nodes.Or, left: Value) -> Value:
     return left.without(Kind.MISSING) if isinstance(node, nodes.And) else left.present
 
 
-def _owner_of(node: nodes.Expr) -> nodes.Node | None:
-    return node.node if isinstance(node, nodes.Getattr | nodes.Getitem) else None
-
-
 def _offered(parameters: dict[str, Value]) -> str:
     if not parameters:
         return ": it declares none"
     names = [*parameters][:_OFFERED]
     return f"; it has {listed_words(names)}{' and more' if len(parameters) > _OFFERED else ''}"
-
-
-def _may_be_alike(left: Value, right: Value) -> bool:
-    if left.is_any or right.is_any or left.is_nothing or right.is_nothing:
-        return True
-    return bool(left.kinds & right.kinds) or bool(left.kinds & NUMERIC and right.kinds & NUMERIC)
 
 
 def _attribute_of(rule: filters.Rule, node: nodes.Filter) -> nodes.Const | None:
