@@ -87,6 +87,7 @@ class Settings:
         # What other programs read for themselves is only checked: it should stop the start, not one of them later on.
         read("CONTROLPLANE_ENVIRONMENTS", _environments, None)
         read("CONTROLPLANE_PROVIDERS", _providers, None)
+        read("CONTROLPLANE_RECORD_RATE", _rate, None)
         read("PG_BIN", _postgres_programs, None)
         if settings.port == settings.runtime_port:
             raise SettingsError("RUNTIME_PORT", str(settings.runtime_port), "another port than PORT")
@@ -138,6 +139,16 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:  # also refuses nan
+        raise _Wanted("a number from 0 to 1")
+    return rate
 
 
 def _database_url(text: str) -> str:

@@ -70,9 +70,10 @@ def kept(
     ).one()
     query = select(RecordedCall.document, RecordedCall.rate).where(*of_time)
     rows = session.execute(query.order_by(RecordedCall.at.desc(), RecordedCall.id.desc()).limit(most)).all()
+    found = [decision for _, decision in decoded((rate, document) for document, rate in rows)]
     return Kept(
-        [decision for _, decision in decoded((rate, document) for document, rate in rows)],
-        total,
+        found,
+        total - (len(rows) - len(found)),
         tuple(sorted({rate for _, rate in rows})),
         newest,
     )
