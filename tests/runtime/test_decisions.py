@@ -11,6 +11,7 @@ from controlplane.runtime import ConfigurationNotFoundError, Request, Snapshot, 
 from controlplane.runtime import decisions as recorded
 from controlplane.runtime.decisions import Decision, Header
 from tests.runtime import releases
+from tests.runtime.lookups import Bench
 from tests.runtime.strategies import INTERACTIONS, TENANTS, TIERS, EntryMap, entry_maps
 
 NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
@@ -170,3 +171,14 @@ def test_more_calls_than_a_batch_may_have_are_counted_and_not_read(monkeypatch: 
     batch = recorded.read(recorded.join(header, [line] * 5))
     assert len(batch.decisions) == 3
     assert batch.unreadable
+
+
+def test_a_process_that_looks_up_records_the_same_buckets_as_one_that_has_the_whole_release() -> None:
+    bench = Bench()
+    whole = releases.load()
+    for interaction in ("COACHING_RESPONSE", "UNCONFIGURED"):
+        for tier, tenant in ((None, None), ("premium", None), ("premium", "acme"), ("free", "nobody")):
+            asked = Request(interaction, tier, tenant, unit="u-1", conversation_id="c-1")
+            view = bench.source.view(interaction, tenant)
+            assert view is not None
+            assert recorded.buckets(view, asked) == recorded.buckets(whole, asked)
