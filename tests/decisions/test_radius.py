@@ -107,7 +107,7 @@ def all_at_once(session: Session) -> Documents:
 async def test_what_is_foretold_of_recorded_calls_is_what_happens(
     first_data: Session, change: Callable[[Session], Documents]
 ) -> None:
-    product, asked = Product(first_data), calls(400)
+    product, asked = Product(first_data), calls(200)
     before = await product.call(asked)
     assert product.read() == len(asked)
 
@@ -131,7 +131,7 @@ async def test_what_is_foretold_of_recorded_calls_is_what_happens(
 
 
 async def test_time_travel_equals_what_was_recorded(first_data: Session) -> None:
-    product, asked = Product(first_data), calls(300)
+    product, asked = Product(first_data), calls(200)
     publish(first_data, all_at_once(first_data))
     await product.call(asked)
     product.read()
