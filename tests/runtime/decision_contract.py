@@ -52,10 +52,10 @@ class DecisionContract:
         store.delete_decisions("production", HOUR, ["two"])
         assert list(store.list_decision_hours("production")) == []
 
-    @pytest.mark.parametrize("name", ["", "../pointer", "a/b", ".hidden", "a" * 200])
-    def test_a_batch_whose_name_leads_elsewhere_is_refused(self, store: DecisionLog, name: str) -> None:
+    @pytest.mark.parametrize("batch", ["", "../pointer", "a/b", ".hidden", "a" * 200])
+    def test_a_batch_whose_name_leads_elsewhere_is_refused(self, store: DecisionLog, batch: str) -> None:
         with pytest.raises(ValueError, match="name of a batch"):
-            store.write_decisions("production", HOUR, name, b"")
+            store.write_decisions("production", HOUR, batch, b"")
 
     def test_an_hour_is_an_hour(self, store: DecisionLog) -> None:
         with pytest.raises(ValueError, match="not an hour"):
