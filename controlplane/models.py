@@ -6,6 +6,7 @@ from controlplane.configurations import models as configurations
 from controlplane.db import Base
 from controlplane.decisions import models as decisions
 from controlplane.fleet import models as fleet
+from controlplane.plans import models as plans
 from controlplane.prompts import models as prompts
 from controlplane.proposals import models as proposals
 from controlplane.registry import models as registry
@@ -15,7 +16,9 @@ from controlplane.rollouts import models as rollouts
 from controlplane.samples import models as samples
 from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
+from controlplane.tokens import models as tokens
 from controlplane.trying import models as trying
+from controlplane.units import models as units
 
 __all__ = [
     "Base",
@@ -24,6 +27,7 @@ __all__ = [
     "configurations",
     "decisions",
     "fleet",
+    "plans",
     "prompts",
     "proposals",
     "registry",
@@ -33,5 +37,7 @@ __all__ = [
     "samples",
     "snippets",
     "switches",
+    "tokens",
     "trying",
+    "units",
 ]

@@ -20,6 +20,7 @@ from controlplane.db import make_engine
 from controlplane.decisions.checking import check_recorded
 from controlplane.decisions.reading import Bounds, read_recorded
 from controlplane.fleet.observing import observe
+from controlplane.plans.services import advance
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
 from controlplane.runtime.signing import Signer, SigningKeyError, Verifier
@@ -33,7 +34,7 @@ _SECONDS = 2.0
 _RECORD_SECONDS = 10.0
 # Recorded calls are looked at afterwards, by people and against what was published: half a minute is soon enough.
 _CALLS_SECONDS = 30.0
-_CONNECTIONS = 8
+_CONNECTIONS = 9
 
 
 def chores_of(
@@ -47,6 +48,7 @@ def chores_of(
     chores = [
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
         Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
+        Chore("plans", _SECONDS, lambda code: advance(engine, code)),
         Chore("schedules", _SECONDS, lambda code: publish_due(engine, code)),
         Chore(
             "record",

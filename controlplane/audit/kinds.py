@@ -43,6 +43,15 @@ _LISTED = (
     ),
     Kind("gate.lowered", "Gate lowered", Holds.DOCUMENTS, _MOVES),
     Kind("gate.raised", "Gate raised", Holds.DOCUMENTS, _MOVES),
+    *(
+        Kind(
+            f"{kind}.plan_{verb}",
+            f"Plan of a {kind} {verb}",
+            tone=_LOUD if verb == "stopped" else _MOVES if verb == "started" else "neutral",
+        )
+        for kind in ("gate", "rollout")
+        for verb in ("cancelled", "changed", "continued", "started", "stepped", "stopped")
+    ),
     Kind("people.exported", "Access list exported", changes=False),
     Kind("person.added", "Person added"),
     Kind("person.disabled", "Person disabled", tone=_LOUD),
@@ -84,7 +93,10 @@ _LISTED = (
     Kind("rollout.aborted", "Rollout aborted", Holds.DOCUMENTS, _LOUD),
     Kind("rollout.finished", "Rollout finished", Holds.DOCUMENTS, _LIVE),
     Kind("rollout.lowered", "Rollout lowered", Holds.DOCUMENTS, _MOVES),
+    Kind("rollout.moved", "Rollout shares moved", Holds.DOCUMENTS, _MOVES),
+    Kind("rollout.paused", "Rollout paused", tone="paused"),
     Kind("rollout.raised", "Rollout raised", Holds.DOCUMENTS, _MOVES),
+    Kind("rollout.resumed", "Rollout resumed", tone=_MOVES),
     Kind("rollout.started", "Rollout started", Holds.DOCUMENTS, _MOVES),
     Kind("sample.added", "Sample set added"),
     Kind("sample.changed", "Sample set changed"),
@@ -97,6 +109,10 @@ _LISTED = (
     Kind("store.pruned", "Store cleaned up"),
     Kind("switch.lifted", "Kill switch lifted"),
     Kind("switch.thrown", "Kill switch thrown", tone=_LOUD),
+    Kind("token.created", "Token made", tone="differs"),
+    Kind("token.refused", "Token refused", Holds.NOTHING, _LOUD, changes=False),
+    Kind("token.revoked", "Token revoked", tone=_LOUD),
+    Kind("token.used", "Token used", Holds.NOTHING, changes=False),
     Kind("view.removed", "View removed", Holds.NOTHING),
     Kind("view.shared", "View shared"),
     Kind("view.unshared", "View no longer shared", Holds.NOTHING),

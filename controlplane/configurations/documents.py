@@ -37,20 +37,26 @@ def configuration_document(
     version: ConfigurationVersion,
     *,
     ranges: Ranges = EVERYBODY,
+    unit: str | None = None,
     pinned_sha256: str | None = None,
 ) -> Json:
-    """The entry with this version as its only variant; `pinned_sha256` names the text of a pinned template."""
+    """The entry with this version as its only variant; `pinned_sha256` names the text of a pinned template.
+
+    `unit` is what its rollouts count by where it is live already: each environment chooses when it starts one.
+    """
     return document_of_variants(
-        configuration, [variant_document(version, ranges=ranges, pinned_sha256=pinned_sha256)]
+        configuration, [variant_document(version, ranges=ranges, pinned_sha256=pinned_sha256)], unit=unit
     )
 
 
-def document_of_variants(configuration: Configuration, variants: Sequence[Json]) -> Json:
+def document_of_variants(
+    configuration: Configuration, variants: Sequence[Json], *, unit: str | None = None
+) -> Json:
     """The entry with these variants; the first is the baseline, which a call without a unit gets."""
     return {
         "salt": configuration.salt,
         "algorithm": configuration.algorithm,
-        "unit": configuration.unit,
+        "unit": unit or configuration.unit,
         "variants": list(variants),
     }
 

@@ -96,7 +96,12 @@ class Standing:
     def label(self) -> str:
         """The chip's words: "Rolling out 10 %", "Version 3 not live", "Live, switched off"."""
         if self.state is State.ROLLING:
-            return f"Rolling out {self.variants[-1].share}"
+            several = len(self.variants) > 2
+            return (
+                f"Rolling out {len(self.variants) - 1} versions"
+                if several
+                else f"Rolling out {self.variants[-1].share}"
+            )
         if self.state is State.IDLE:
             if self.rolling:
                 return "Rolling out, for nobody"

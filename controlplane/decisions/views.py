@@ -1,5 +1,7 @@
 """The pages of recorded calls: what there is, what a proposal would have done to them, what a move of a share would."""
 
+from typing import Any
+
 from flask import Blueprint, render_template, request, url_for
 
 from controlplane.accounts.actor import Role
@@ -13,10 +15,11 @@ from controlplane.proposals.services import get_proposal
 from controlplane.proposals.states import State
 from controlplane.releases.composed import compose_now
 from controlplane.rollouts import documents, standing
-from controlplane.rollouts.ranges import parse_share
+from controlplane.rollouts.ranges import format_share, parse_share
 from controlplane.runtime.entries import gate_key
 from controlplane.web.access import requires
 from controlplane.web.environments import current_environment
+from controlplane.web.forms import Parsed
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("recorded", __name__)
@@ -50,8 +53,12 @@ def proposal(environment: str, number: int) -> str:
 @requires(Role.VIEWER)
 def move(environment: str, number: int) -> str:
     """What a move of a rollout's share would have done to the recorded calls of its interaction."""
-    reach = reach_of_move(number, request.args.get("share", ""))
-    return render_template("decisions/_move.html", reach=reach, url=url_for(".move", number=number))
+    sent: Parsed[Any] = Parsed(None, {}, {name: request.args.getlist(name) for name in request.args})
+    reach = reach_of_move(number, sent)
+    also = "#other-shares" if any(name.startswith("others.") for name in request.args) else None
+    return render_template(
+        "decisions/_move.html", reach=reach, url=url_for(".move", number=number), also=also
+    )
 
 
 @blueprint.get("/_/<environment>/gates/<interaction>/recorded")
@@ -60,21 +67,27 @@ def gate_move(environment: str, interaction: str) -> str:
     """What a move of a gate would have done to the recorded calls of its interaction."""
     reach = reach_of_gate(interaction, request.args.get("share", ""))
     url = url_for(".gate_move", interaction=interaction)
-    return render_template("decisions/_move.html", reach=reach, url=url)
+    return render_template("decisions/_move.html", reach=reach, url=url, also=None)
 
 
 @blueprint.app_template_global("reach_of_move")
-def reach_of_move(number: int, typed: str) -> Reach | None:
-    """What moving a rollout to a share as it was typed would have done; None where there is nothing to say."""
+def reach_of_move(number: int, form: Parsed[Any]) -> Reach | None:
+    """What moving a rollout to the shares as they were typed would have done; None where there is nothing to say."""
     here = current_environment()
     if here is None:
         return None
     stand = standing.get_standing(db_session(), here.code, number)
-    share = _share(typed)
-    if share is None or not stand.running:
+    typed = {stand.rollout.to_version: form["share"].value} | {
+        version: form[f"others.{at}.share"].value or format_share(share)
+        for at, (version, share) in enumerate(stand.others.items())
+    }
+    shares = {version: share for version, text in typed.items() if (share := _share(text)) is not None}
+    if not stand.running or len(shares) < len(typed):
         return None
+    if sum(shares.values()) > documents.left_for(stand.document, shares):
+        return None  # the sentence above says so
     place = stand.place
-    return _reach(here.code, place.interaction, {place.key: documents.with_share(stand.document, share)})
+    return _reach(here.code, place.interaction, {place.key: documents.with_shares(stand.document, shares)})
 
 
 @blueprint.app_template_global("reach_of_gate")

@@ -169,7 +169,9 @@ def overview(
 def cell_note(cell: Cell) -> str | None:
     """What else is worth knowing of a cell: a rollout, a newer version, tenants of their own."""
     notes = []
-    if cell.rolling:
+    if len(cell.shares) > 2:
+        notes.append(f"{len(cell.shares) - 1} versions rolling out")
+    elif cell.rolling:
         newer = cell.shares[-1]
         notes.append(
             f"{share_words(newer.buckets)} on {newer.model}"

@@ -32,7 +32,7 @@ from controlplane.releases.diff import diff, same
 from controlplane.releases.models import Release
 from controlplane.releases.saved import live_entries
 from controlplane.releases.services import lock_environment, publish_entries
-from controlplane.rollouts.services import settle_published
+from controlplane.rollouts.settling import settle_published
 from controlplane.runtime.profile import normalise
 from controlplane.snippets.expansion import wanted
 

@@ -12,7 +12,7 @@ from controlplane.releases.history import latest_release
 from controlplane.releases.saved import saved_entries
 from controlplane.releases.views import chosen, refused, unpublished_page
 from controlplane.rollouts import views as rollouts
-from controlplane.rollouts.services import start_document
+from controlplane.rollouts.starting import start_document
 from controlplane.web.access import current_actor, requires
 from controlplane.web.unit_of_work import db_session, discard
 
@@ -60,8 +60,8 @@ def rollout(environment: str) -> ResponseReturnValue:
             session,
             environment,
             configuration,
-            to_version=wanted.to_version,
-            share=wanted.share,
+            candidates=wanted.candidates,
+            unit=wanted.unit,
             base=wanted.base,
         )
         latest = latest_release(session, environment)

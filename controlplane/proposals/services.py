@@ -41,7 +41,7 @@ from controlplane.releases.history import get_release
 from controlplane.releases.models import Release
 from controlplane.releases.services import lock_environment, reason_problem
 from controlplane.releases.services import publish as publish_release
-from controlplane.rollouts.services import settle_published
+from controlplane.rollouts.settling import settle_published
 
 LONGEST_NOTE = 2_000
 _LARGEST = 2**31 - 1

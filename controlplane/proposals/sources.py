@@ -221,14 +221,16 @@ def _offer(
 def _with_shares_of(here: Document | None, document: Document) -> Document:
     """Return a configuration with one variant as it would stand here: its buckets are everybody, as they are spelled here.
 
-    After a rollout they remember in which order they were handed out; that is no difference between environments.
+    After a rollout they remember in which order they were handed out; that is no difference between environments, and
+    neither is what rollouts count by, which each environment chooses.
     """
     variants = document.get("variants")
     if not isinstance(variants, list) or len(variants) != 1:
         return document
     mine = (here or {}).get("variants") or []
     ranges = mine[0]["ranges"] if len(mine) == 1 else [list(pair) for pair in EVERYBODY]
-    return {**document, "variants": [{**variants[0], "ranges": ranges}]}
+    unit = (here or document).get("unit", "user")
+    return {**document, "unit": unit, "variants": [{**variants[0], "ranges": ranges}]}
 
 
 def _why_not_promoted(change: EntryChange, environment: str, other: str) -> str | None:

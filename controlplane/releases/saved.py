@@ -1,6 +1,6 @@
 """What is saved and what is live, both as flat maps from key to document: the two sides of every publish.
 
-The shares of a rollout and of a gate exist in the live entries only. So for a key that is being rolled out, and for
+The shares of a rollout and of a gate exist in the live entries only, and so does what they count by. So for a key that is being rolled out, and for
 every gate, what is saved *is* what is live; they are moved by rollouts, never by publishing what was saved.
 """
 
@@ -177,14 +177,17 @@ def _configuration_entries(session: Session, live: Entries) -> Iterator[tuple[st
     pinned = _pinned_hashes(session, [version for _, version in latest])
     for configuration, version in latest:
         key = place_of(configuration).key
-        variants = live.get(key, {}).get("variants", [])
+        here = live.get(key, {})
+        variants = here.get("variants", [])
         if len(variants) > 1:
             yield key, live[key]
             continue
         pin = None if version.prompt_version is None else pinned[version.prompt_code, version.prompt_version]
         yield (
             key,
-            configuration_document(configuration, version, ranges=_ranges(variants), pinned_sha256=pin),
+            configuration_document(
+                configuration, version, ranges=_ranges(variants), unit=here.get("unit"), pinned_sha256=pin
+            ),
         )
 
 

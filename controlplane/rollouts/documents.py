@@ -3,7 +3,7 @@
 The first variant is the baseline, which calls without a unit get; it stays first until the rollout is finished.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from controlplane.db import Json
 from controlplane.rollouts.ranges import Ranges, Stacks, reallocate, rest_of
@@ -31,15 +31,29 @@ def share_of(document: Json | None, version: int) -> int:
 
 
 def with_candidate(document: Json, candidate: Json, share: int) -> Json:
-    """A second variant beside the only one, with this share."""
-    return _reallocated(
-        document, [*variants_of(document), {**candidate, "ranges": []}], [BUCKETS - share, share]
-    )
+    """Another variant beside those that are live, with this share of the baseline's."""
+    shares = [size(variant["ranges"]) for variant in variants_of(document)]
+    shares[0] -= share
+    return _reallocated(document, [*variants_of(document), {**candidate, "ranges": []}], [*shares, share])
 
 
-def with_share(document: Json, share: int) -> Json:
-    """The second of two variants at this share."""
-    return _reallocated(document, variants_of(document), [BUCKETS - share, share])
+def with_shares(document: Json, shares: Mapping[int, int]) -> Json:
+    """These candidates at these shares, by their versions; the others stay, the baseline has the rest."""
+    _, *candidates = variants_of(document)
+    wanted = [shares.get(each["version"], size(each["ranges"])) for each in candidates]
+    return _reallocated(document, variants_of(document), [BUCKETS - sum(wanted), *wanted])
+
+
+def without(document: Json, version: int) -> Json:
+    """One candidate gone, its buckets back with the baseline."""
+    emptied = with_shares(document, {version: 0})
+    return {**emptied, "variants": [each for each in emptied["variants"] if each["version"] != version]}
+
+
+def left_for(document: Json, versions: Collection[int]) -> int:
+    """The buckets that these versions could have together: all but those of the other candidates."""
+    _, *candidates = variants_of(document)
+    return BUCKETS - sum(size(each["ranges"]) for each in candidates if each["version"] not in versions)
 
 
 def with_only(document: Json, version: int) -> Json:

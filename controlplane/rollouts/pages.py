@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -16,23 +16,36 @@ from controlplane.registry.models import Environment, Interaction
 from controlplane.registry.services import list_interactions
 from controlplane.releases.models import Release, ReleaseEntry
 from controlplane.rollouts import documents, standing, wording
-from controlplane.rollouts.ranges import moved
+from controlplane.rollouts.acts import Act, acts_of
 from controlplane.rollouts.standing import Live, Standing
 from controlplane.runtime import canonical
 from controlplane.runtime.bucketing import BUCKETS, size
 from controlplane.runtime.entries import gate_key
 
+_TONES = 6  # colours of shares; a seventh candidate has the sixth's
 PRESETS = (1_000, 10_000, 50_000, BUCKETS)
+
+WITHOUT_RELEASE = (
+    "rollout.paused",
+    "rollout.resumed",
+    "rollout.plan_started",
+    "rollout.plan_changed",
+    "rollout.plan_continued",
+    "rollout.plan_stepped",
+    "rollout.plan_stopped",
+    "rollout.plan_cancelled",
+)
 
 Bar = tuple[tuple[str, float, int], ...]
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The rollout of one configuration in one environment: running, to be started, or why neither."""
+    """The rollouts of one configuration in one environment, and one of them to be moved; or what may be started, or why not."""
 
     place: Place
     environment: str
+    all: tuple[Standing, ...]
     running: Standing | None
     live_version: int | None
     startable: tuple[tuple[str, str], ...]
@@ -45,20 +58,26 @@ class Panel:
     @property
     def bar(self) -> Bar:
         """The shares for drawing."""
-        return bar_of(self.running) if self.running else ()
+        return bar_of(self.live.document)
 
     @property
     def next_share(self) -> int | None:
-        """The next step up, in buckets."""
-        return next_share(self.running.share) if self.running else None
+        """The next step up, in buckets; none while it is paused, or where others have the rest."""
+        here = self.running
+        if here is None or here.paused:
+            return None
+        left = documents.left_for(here.document, [here.rollout.to_version])
+        return next((each for each in PRESETS if here.share < each <= left), None)
 
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        """What else may be done to the running one."""
+        return acts_of(self.running) if self.running else ()
 
-@dataclass(frozen=True)
-class Effect:
-    """What a share would do, in words, or what is wrong with it."""
-
-    words: str
-    problem: bool = False
+    @property
+    def unit(self) -> str:
+        """What is counted here, as the documents call it."""
+        return str((self.live.document or {}).get("unit", "user"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +109,7 @@ class GateRow:
     base: int
     at: dt.datetime | None
     by: str | None
+    document: Json = field(default_factory=lambda: {"ranges": [[0, BUCKETS]]})
 
     @property
     def sentence(self) -> str:
@@ -108,30 +128,39 @@ class GateRow:
         return (("Configuration lookup", inside, 2), ("Legacy path", 100 - inside, 1))
 
 
-def rollout_panel(session: Session, environment: str, configuration: Configuration) -> Panel:
-    """The panel on a configuration's page; the configuration's versions are loaded."""
+def rollout_panel(
+    session: Session, environment: str, configuration: Configuration, *, number: int | None = None
+) -> Panel:
+    """The panel on a configuration's page, or of one of its rollouts; the configuration's versions are loaded."""
     place = place_of(configuration)
     live = standing.live_entry(session, environment, place.key)
-    running = standing.current(session, environment, configuration)
+    found = standing.current(session, environment, configuration)
+    running = (
+        next((each for each in found if each.number == number), None)
+        if number is not None
+        else (found[0] if len(found) == 1 else None)
+    )
     versions = documents.versions_of(live.document)
     startable = _startable(configuration, versions)
+    shown = running or next(iter(found), None)
     return Panel(
         place=place,
         environment=environment,
+        all=tuple(found),
         running=running,
         live_version=versions[0] if versions else None,
         startable=startable,
         live=live,
-        base=running.last.release if running else live.release,
+        base=live.release,
         protected=is_protected(session, environment),
         approvals=approvals_asked_for(session, environment),
-        sentence=running.sentence if running else _idle(versions, startable, configuration),
+        sentence=shown.sentence if shown else _idle(versions, startable, configuration),
     )
 
 
 def show_page(session: Session, environment: str, here: Standing, configuration: Configuration) -> Show:
     """One rollout with its history; the panel only while it runs."""
-    panel = rollout_panel(session, environment, configuration) if here.running else None
+    panel = rollout_panel(session, environment, configuration, number=here.number) if here.running else None
     return Show(here, panel, _history(session, environment, here))
 
 
@@ -141,35 +170,6 @@ def index_page(session: Session, environment: str, *, before: int | None, limit:
     older = found[limit - 1].number if len(found) > limit else None
     running = standing.running(session, environment) if before is None else []
     return Index(tuple(running), tuple(found[:limit]), older)
-
-
-def effect(here: Standing, share: int) -> str:
-    """What moving a running rollout to this share would do, counted on the buckets themselves."""
-    after = documents.with_share(here.document, share)
-    gained, lost = moved(documents.stacks_of(here.document), documents.stacks_of(after))[1].counts
-    return wording.effect_sentence(
-        here.share,
-        share,
-        gained=gained,
-        lost=lost,
-        baseline=here.rollout.from_version,
-        candidate=here.rollout.to_version,
-        units=here.units,
-    )
-
-
-def start_effect(live: Live, to_version: int, share: int) -> str:
-    """What starting a rollout would do."""
-    versions = documents.versions_of(live.document)
-    if len(versions) != 1 or to_version in versions:
-        return "Choose a version other than the live one."
-    units = wording.units_of(live.document)
-    return wording.start_sentence(share, baseline=versions[0], candidate=to_version, units=units)
-
-
-def gate_effect(row: GateRow, share: int) -> str:
-    """What setting a gate to this share would do."""
-    return wording.gate_sentence(row.share, share, units=row.units)
 
 
 def gates(session: Session, environment: str) -> list[GateRow]:
@@ -211,22 +211,18 @@ def is_protected(session: Session, environment: str) -> bool:
     return bool(session.scalar(select(Environment.protected).where(Environment.code == environment)))
 
 
-def bar_of(here: Standing) -> Bar:
-    """Both versions' shares for drawing: the newer one first, because it grows from the left."""
-    newer = here.share * 100 / BUCKETS
-    return (
-        (f"Version {here.rollout.to_version}", newer, 2),
-        (f"Version {here.rollout.from_version}", 100 - newer, 1),
-    )
-
-
-def next_share(share: int) -> int | None:
-    """The next of the usual steps."""
-    return next((each for each in PRESETS if each > share), None)
+def bar_of(document: Json | None) -> Bar:
+    """The shares of a live entry for drawing: the candidates first, because they grow from the left."""
+    baseline, *candidates = documents.versions_of(document)
+    parts = [
+        (f"Version {version}", documents.share_of(document, version) * 100 / BUCKETS, min(tone, _TONES))
+        for tone, version in enumerate(candidates, start=2)
+    ]
+    return (*parts, (f"Version {baseline}", documents.share_of(document, baseline) * 100 / BUCKETS, 1))
 
 
 def _startable(configuration: Configuration, live: Sequence[int]) -> tuple[tuple[str, str], ...]:
-    if len(live) != 1 or configuration.archived_at is not None:
+    if not live or configuration.archived_at is not None:
         return ()
     return tuple(
         (str(version.number), f"Version {version.number}: {version.model}, by {version.author_name}")
@@ -246,17 +242,24 @@ def _idle(live: Sequence[int], startable: Sequence[object], configuration: Confi
 
 
 def _history(session: Session, environment: str, here: Standing) -> tuple[AuditEvent, ...]:
-    """The audit's account of every release that began, moved or ended a rollout, newest first."""
+    """The audit's account of all that began, moved, held or ended a rollout, newest first."""
     releases = [f"{environment}/{number}" for number in here.releases]
+    of_it = (AuditEvent.object_kind == "configuration") & (AuditEvent.object_key == here.place.path)
+    # What moves nobody is no release: it is found by its time.
+    meanwhile = AuditEvent.action.in_(WITHOUT_RELEASE) & (AuditEvent.at >= here.first.at)
+    if here.end is not None:
+        meanwhile &= AuditEvent.at <= here.end.at
     query = (
         select(AuditEvent)
         .where(
-            or_(
-                (AuditEvent.object_kind == "configuration") & (AuditEvent.object_key == here.place.path),
-                (AuditEvent.object_kind == "release") & AuditEvent.object_key.in_(releases),
-            ),
             AuditEvent.environment == environment,
-            AuditEvent.release.in_(here.releases),
+            or_(
+                of_it & AuditEvent.release.in_(here.releases),
+                (AuditEvent.object_kind == "release")
+                & AuditEvent.object_key.in_(releases)
+                & AuditEvent.release.in_(here.releases),
+                of_it & meanwhile,
+            ),
         )
         .order_by(AuditEvent.sequence.desc())
     )
@@ -290,4 +293,4 @@ def _gate_row(interaction: str, environment: str, entry: _Entry | None) -> GateR
         return GateRow(interaction, environment, BUCKETS, wording.units_of(None), 0, None, None)
     document, release, at, by = entry
     share = size(document["ranges"])
-    return GateRow(interaction, environment, share, wording.units_of(document), release, at, by)
+    return GateRow(interaction, environment, share, wording.units_of(document), release, at, by, document)

@@ -37,6 +37,14 @@ class Moved:
         return self.gained, self.lost
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A version to be rolled out, and how many buckets it begins with."""
+
+    version: int
+    share: int
+
+
 def reallocate(current: Sequence[Sequence[Sequence[int]]], shares: Sequence[int]) -> Stacks:
     """Return the stacks after a move to these shares, in buckets. Raises `ValueError` when the shares do not fit."""
     stacks = [_runs(ranges) for ranges in current]

@@ -1,13 +1,15 @@
 """How rollouts stand: the story from their own table, everything else derived from the live entries.
 
 A release of any kind can take a rollout's variants out of the live entry, a rollback can bring them back. So a rollout
-runs exactly when the live entry has its two versions, whatever its row says; the row follows at the next move.
+runs exactly when the live entry has its baseline first and its candidate beside it, whatever its row says; the row
+follows at the next move. Other candidates in the same entry are rollouts of their own.
 """
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import ColumnElement, Select, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -36,16 +38,25 @@ class State(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     ABORTED = "aborted"
+    PASSED_OVER = "passed_over"  # another candidate of the same configuration took over
 
     @property
     def tone(self) -> str:
         """The tone of its chip."""
-        return {"running": "rolling", "finished": "live", "aborted": "archived"}[self.value]
+        return {"running": "rolling", "finished": "live"}.get(self.value, "archived")
 
     @property
     def label(self) -> str:
         """As on its chip."""
-        return {"running": "Rolling out", "finished": "Finished", "aborted": "Aborted"}[self.value]
+        return _LABELS[self]
+
+
+_LABELS: Final = {
+    State.RUNNING: "Rolling out",
+    State.FINISHED: "Finished",
+    State.ABORTED: "Aborted",
+    State.PASSED_OVER: "Not chosen",
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ class Standing:
     configuration: Configuration
     state: State
     first: Step  # the release that began it
-    last: Step  # the newest release that has both versions
+    last: Step  # the newest release in which it runs
     end: Step | None  # the release after that, when it is over
     releases: tuple[int, ...]  # all that began, moved or ended it
 
@@ -94,6 +105,16 @@ class Standing:
         return self.state is State.RUNNING
 
     @property
+    def paused(self) -> bool:
+        """Whether it runs and is held where it is."""
+        return self.running and self.rollout.paused_at is not None
+
+    @property
+    def tone(self) -> str:
+        """The tone of its chip."""
+        return "paused" if self.paused else self.state.tone
+
+    @property
     def document(self) -> Json:
         """The entry with both versions, as it is or last was."""
         return self.last.document or {}
@@ -104,6 +125,16 @@ class Standing:
         return share_of(self.last.document, self.rollout.to_version)
 
     @property
+    def others(self) -> dict[int, int]:
+        """The other candidates beside it with their shares, now or when it ended."""
+        versions = versions_of(self.last.document)[1:]
+        return {
+            version: share_of(self.last.document, version)
+            for version in versions
+            if version != self.rollout.to_version
+        }
+
+    @property
     def units(self) -> str:
         """What is bucketed, in the plural."""
         return units_of(self.last.document)
@@ -111,6 +142,8 @@ class Standing:
     @property
     def label(self) -> str:
         """The chip's words."""
+        if self.paused:
+            return f"Paused at {share_words(self.share)}"
         return f"{self.state.label} {share_words(self.share)}" if self.running else self.state.label
 
     @property
@@ -121,7 +154,12 @@ class Standing:
             return f"Finished: {newer} took over for everyone."
         if self.state is State.ABORTED:
             return f"Aborted at {share_words(self.share)}: nobody is on {newer} by this rollout."
-        return f"{newer.capitalize()} for {share_words(self.share)} of {self.units}, {older} for the rest."
+        if self.state is State.PASSED_OVER:
+            chosen = versions_of(self.end.document)[0] if self.end else 0
+            return f"Not chosen: version {chosen} took over for everyone."
+        parts = [f"{newer.capitalize()} for {share_words(self.share)} of {self.units}"]
+        parts += [f"version {version} for {share_words(share)}" for version, share in self.others.items()]
+        return f"{', '.join(parts)}, {older} for the rest."
 
 
 def live_entry(session: Session, environment: str, key: str) -> Live:
@@ -168,10 +206,10 @@ def past(session: Session, environment: str, *, before: int | None = None, limit
     return standings(session, environment, query.where(Rollout.number.not_in(still)).limit(limit))
 
 
-def current(session: Session, environment: str, configuration: Configuration) -> Standing | None:
-    """The rollout that runs on a configuration, if one does."""
-    found = of_configuration(session, environment, configuration)
-    return next((each for each in found if each.running), None)
+def current(session: Session, environment: str, configuration: Configuration) -> list[Standing]:
+    """The rollouts that run on a configuration, in the order of the live candidates."""
+    found = [each for each in of_configuration(session, environment, configuration) if each.running]
+    return sorted(found, key=lambda each: versions_of(each.document).index(each.rollout.to_version))
 
 
 def of_configuration(session: Session, environment: str, configuration: Configuration) -> list[Standing]:
@@ -195,20 +233,18 @@ def standings(session: Session, environment: str, rows: _Rows) -> list[Standing]
 def _standing(
     rollout: Rollout, configuration: Configuration, history: Sequence[Step], successor: dt.datetime | None
 ) -> Standing | None:
-    both = (rollout.from_version, rollout.to_version)
     steps = [
         step
         for step in history
         if step.at >= rollout.started_at and (successor is None or step.at < successor)
     ]
-    active = [place for place, step in enumerate(steps) if versions_of(step.document) == both]
+    active = [place for place, step in enumerate(steps) if _runs_in(rollout, step.document)]
     if not active:
         return None  # its first release is being made in this very transaction
     end = next(iter(steps[active[-1] + 1 :]), None)
     state = State.RUNNING
     if end is not None:
-        finished = versions_of(end.document) == (rollout.to_version,)
-        state = State.FINISHED if finished else State.ABORTED
+        state = _ended(rollout, steps[active[-1]].document, end.document)
     touched = sorted({*active, *(place + 1 for place in active if place + 1 < len(steps))})
     return Standing(
         rollout,
@@ -219,6 +255,20 @@ def _standing(
         end=end,
         releases=tuple(steps[place].release for place in touched),
     )
+
+
+def _runs_in(rollout: Rollout, document: Json | None) -> bool:
+    versions = versions_of(document)
+    return versions[:1] == (rollout.from_version,) and rollout.to_version in versions[1:]
+
+
+def _ended(rollout: Rollout, last: Json | None, end: Json | None) -> State:
+    """What became of it, by the baseline that came after."""
+    baseline = versions_of(end)[:1]
+    if baseline == (rollout.to_version,):
+        return State.FINISHED
+    chosen = bool(baseline) and baseline[0] in versions_of(last)[1:]
+    return State.PASSED_OVER if chosen else State.ABORTED
 
 
 def _rows(environment: str) -> _Rows:

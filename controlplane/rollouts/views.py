@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -15,11 +16,21 @@ from controlplane.configurations.models import Configuration
 from controlplane.configurations.places import Place
 from controlplane.configurations.services import get_configuration
 from controlplane.errors import Conflict, NotFound, Refused
+from controlplane.plans.services import begin as give_plan
+from controlplane.plans.steps import from_share, shape_of
+from controlplane.plans.subjects import OfRollout
 from controlplane.registry.models import Interaction
 from controlplane.registry.services import get as get_registered
-from controlplane.rollouts import pages, services, standing
+from controlplane.rollouts import acts, effects, pages, services, standing
+from controlplane.rollouts.acts import Act
+from controlplane.rollouts.effects import Effect
+from controlplane.rollouts.gates import set_gate
 from controlplane.rollouts.inputs import ReasonInput, ShareInput, StartInput
-from controlplane.rollouts.ranges import format_share, parse_share, share_words
+from controlplane.rollouts.models import Rollout
+from controlplane.rollouts.ranges import Candidate, format_share, parse_share, share_words
+from controlplane.rollouts.starting import start as begin
+from controlplane.rollouts.wording import listed
+from controlplane.units.pages import people_moved, people_of_gate
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.environments import current_environment
 from controlplane.web.forms import Parsed, fill, parse
@@ -44,12 +55,9 @@ def index(environment: str) -> str:
 
 @blueprint.get(f"{ROOT}/new")
 @requires(Role.PUBLISHER)
-def new(environment: str) -> ResponseReturnValue:
-    """The form to start a rollout; where one runs already, that one."""
-    panel = _panel(environment, _configuration_asked_for())
-    if panel.running:
-        return redirect(url_for(".show", number=panel.running.number), 303)
-    return _new_page(panel, None)
+def new(environment: str) -> str:
+    """The form to start a rollout; where one runs already, another version beside it."""
+    return _new_page(_panel(environment, _configuration_asked_for()), None)
 
 
 @blueprint.post(ROOT)
@@ -57,35 +65,49 @@ def new(environment: str) -> ResponseReturnValue:
 def start(environment: str) -> ResponseReturnValue:
     """Start it, or show the form again with what is wrong."""
     configuration, form = start_asked_for()
-    if _only_asks():
+    if _only_asks() or request.form.get("more"):
         return start_page(environment, configuration, replace(form, errors={}))
     if form.value is None:
         return start_page(environment, configuration, form), 422
     wanted = form.value
     try:
-        rollout = services.start(
+        first, *_ = begin(
             db_session(),
             environment,
             configuration,
-            to_version=wanted.to_version,
-            share=wanted.share,
+            candidates=wanted.candidates,
+            unit=wanted.unit,
             reason=wanted.reason,
             base=wanted.base,
             actor=current_actor(),
         )
+        _with_plan(first, wanted)
     except Refused as refusal:
         return start_page(environment, configuration, form.refused(refusal)), 422
     except Conflict as conflict:
         return start_page(environment, configuration, form, conflict=str(conflict)), 409
-    flash(
-        f"Version {wanted.to_version} of {place_of(configuration).title} is at {share_words(wanted.share)}."
+    told = [f"version {each.version} is at {share_words(each.share)}" for each in wanted.candidates]
+    flash(f"Of {place_of(configuration).title}, {listed(told)}.")
+    return redirect(url_for(".show", number=first.number), 303)
+
+
+def _with_plan(rollout: Rollout, wanted: StartInput) -> None:
+    """Give what was just started the plan that was chosen with it, if one was."""
+    shape = shape_of(wanted.plan or "")
+    if shape is None:
+        return
+    give_plan(
+        db_session(),
+        OfRollout(rollout.environment, rollout.number),
+        steps=from_share(shape, wanted.share),
+        reason=wanted.reason,
+        actor=current_actor(),
     )
-    return redirect(url_for(".show", number=rollout.number), 303)
 
 
 def start_asked_for() -> tuple[Configuration, Form]:
     """Which configuration is meant, and what was sent to start a rollout of it."""
-    return _configuration_asked_for(), parse(StartInput, _with_preset(request.form))
+    return _configuration_asked_for(), parse(StartInput, _without_blank_rows(_with_preset(request.form)))
 
 
 def start_page(
@@ -118,6 +140,7 @@ def move(environment: str, number: int) -> ResponseReturnValue:
             db_session(),
             rollout,
             share=wanted.share,
+            others=wanted.other_shares,
             reason=wanted.reason,
             base=wanted.base,
             actor=current_actor(),
@@ -126,7 +149,9 @@ def move(environment: str, number: int) -> ResponseReturnValue:
         return _show_page(environment, number, form.refused(refusal)), 422
     except Conflict as conflict:
         return _show_page(environment, number, form, conflict=str(conflict)), 409
-    flash(f"Version {rollout.to_version} is at {share_words(wanted.share)}.")
+    told = {rollout.to_version: wanted.share, **wanted.other_shares}
+    at = listed([f"version {version} is at {share_words(share)}" for version, share in told.items()])
+    flash(f"{at[0].upper()}{at[1:]}.")
     return redirect(url_for(".show", number=number), 303)
 
 
@@ -134,28 +159,105 @@ def move(environment: str, number: int) -> ResponseReturnValue:
 @requires(Role.ON_CALL)
 def abort(environment: str, number: int) -> ResponseReturnValue:
     """Ask for the reason to abort."""
-    return _asked_end(environment, number, "abort")
+    return _asked(environment, number, acts.ABORT)
 
 
 @blueprint.post(f"{ONE}/abort")
 @requires(Role.ON_CALL)
 def abort_now(environment: str, number: int) -> ResponseReturnValue:
     """Everyone back. Not refused because somebody moved the share meanwhile: whoever aborts means at any share."""
-    return _end(environment, number, "abort")
+    return _act(
+        environment,
+        number,
+        acts.ABORT,
+        lambda rollout, wanted: services.abort(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
+
+
+@blueprint.get(f"{ONE}/abort-all")
+@requires(Role.ON_CALL)
+def abort_all(environment: str, number: int) -> ResponseReturnValue:
+    """Ask for the reason to abort every candidate."""
+    return _asked(environment, number, acts.ABORT_ALL)
+
+
+@blueprint.post(f"{ONE}/abort-all")
+@requires(Role.ON_CALL)
+def abort_all_now(environment: str, number: int) -> ResponseReturnValue:
+    """Everyone back on the baseline, whatever the shares are by now."""
+    return _act(
+        environment,
+        number,
+        acts.ABORT_ALL,
+        lambda rollout, wanted: services.abort_all(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
+
+
+@blueprint.get(f"{ONE}/pause")
+@requires(Role.ON_CALL)
+def pause(environment: str, number: int) -> ResponseReturnValue:
+    """Ask for the reason to pause."""
+    return _asked(environment, number, acts.PAUSE)
+
+
+@blueprint.post(f"{ONE}/pause")
+@requires(Role.ON_CALL)
+def pause_now(environment: str, number: int) -> ResponseReturnValue:
+    """Hold it where it is by now, wherever that is."""
+    return _act(
+        environment,
+        number,
+        acts.PAUSE,
+        lambda rollout, wanted: services.pause(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
+
+
+@blueprint.get(f"{ONE}/resume")
+@requires(Role.PUBLISHER)
+def resume(environment: str, number: int) -> ResponseReturnValue:
+    """Ask for the reason to go on."""
+    return _asked(environment, number, acts.RESUME)
+
+
+@blueprint.post(f"{ONE}/resume")
+@requires(Role.PUBLISHER)
+def resume_now(environment: str, number: int) -> ResponseReturnValue:
+    """Let it be raised again."""
+    return _act(
+        environment,
+        number,
+        acts.RESUME,
+        lambda rollout, wanted: services.resume(
+            db_session(), rollout, reason=wanted.reason, actor=current_actor()
+        ),
+    )
 
 
 @blueprint.get(f"{ONE}/finish")
 @requires(Role.PUBLISHER)
 def finish(environment: str, number: int) -> ResponseReturnValue:
     """Ask for the reason to finish."""
-    return _asked_end(environment, number, "finish")
+    return _asked(environment, number, acts.FINISH)
 
 
 @blueprint.post(f"{ONE}/finish")
 @requires(Role.PUBLISHER)
 def finish_now(environment: str, number: int) -> ResponseReturnValue:
     """The newer version for everyone."""
-    return _end(environment, number, "finish")
+    return _act(
+        environment,
+        number,
+        acts.FINISH,
+        lambda rollout, wanted: services.finish(
+            db_session(), rollout, reason=wanted.reason, base=wanted.base, actor=current_actor()
+        ),
+    )
 
 
 @blueprint.get(f"/_{ONE}/effect")
@@ -163,16 +265,16 @@ def finish_now(environment: str, number: int) -> ResponseReturnValue:
 def effect(environment: str, number: int) -> str:
     """The sentence under the slider."""
     here = standing.get_standing(db_session(), environment, number)
-    return _effect(lambda share: pages.effect(here, share) if here.running else here.sentence)
+    return _effect(_of_shares(here, _unjudged(request.args)))
 
 
 @blueprint.get(f"/_{ROOT}/effect")
 @requires(Role.VIEWER)
 def start_effect(environment: str) -> str:
     """The sentence under the slider of a rollout that is about to be started."""
-    live = standing.live_entry(db_session(), environment, place_of(_configuration_asked_for()).key)
-    to_version = request.args.get("to_version", 0, type=int)
-    return _effect(lambda share: pages.start_effect(live, to_version, share))
+    place = place_of(_configuration_asked_for())
+    live = standing.live_entry(db_session(), environment, place.key)
+    return _effect(_of_start(environment, place, live, _unjudged(_without_blank_rows(request.args))))
 
 
 @blueprint.get("/<environment>/gates")
@@ -201,7 +303,7 @@ def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
         return _gate_page(environment, row, form), 422
     wanted = form.value
     try:
-        services.set_gate(
+        set_gate(
             db_session(),
             environment,
             interaction,
@@ -223,7 +325,7 @@ def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
 def gate_effect(environment: str, interaction: str) -> str:
     """The sentence under a gate's slider."""
     row = pages.gate(db_session(), environment, _interaction(interaction))
-    return _effect(lambda share: pages.gate_effect(row, share))
+    return _effect(_of_gate(row, request.args.get("share", "")))
 
 
 @blueprint.app_template_global("rollout_panel_of")
@@ -236,21 +338,23 @@ def rollout_panel_of(configuration: Configuration) -> pages.Panel | None:
 @blueprint.app_template_global("rollout_form")
 def rollout_form(panel: pages.Panel) -> Form:
     """The panel's form as it is first shown."""
-    share = format_share(panel.running.share) if panel.running else "10"
-    version = panel.startable[0][0] if panel.startable else ""
-    return fill({"share": share, "to_version": version, "reason": "", "base": panel.base})
+    return fill({**(_shares_of(panel.running) if panel.running else _first_of(panel)), "base": panel.base})
+
+
+@blueprint.app_template_global("further_rows")
+def further_rows(panel: pages.Panel, form: Form) -> list[int]:
+    """The rows for further versions to start with: those sent, and one more when it was asked for."""
+    rows = form.indexes("also")
+    asked = min(_whole(request.form.get("more", "")), len(panel.startable) - 1)
+    return [*rows, *range(max(rows, default=-1) + 1, max(rows, default=-1) + 1 + max(0, asked - len(rows)))]
 
 
 @blueprint.app_template_global("rollout_effect")
-def rollout_effect(panel: pages.Panel, form: Form) -> pages.Effect:
+def rollout_effect(panel: pages.Panel, form: Form) -> Effect:
     """What the form, as it stands, would do."""
-    typed = form["share"].value
     if panel.running:
-        here = panel.running
-        return _said(typed, lambda share: pages.effect(here, share))
-    version = form["to_version"].value
-    to_version = int(version) if version.isascii() and version.isdigit() else 0
-    return _said(typed, lambda share: pages.start_effect(panel.live, to_version, share))
+        return _of_shares(panel.running, form)
+    return _of_start(panel.environment, panel.place, panel.live, form)
 
 
 @blueprint.app_template_global("gates_of")
@@ -299,9 +403,31 @@ def _renewed(form: Form | None, base: int, first: dict[str, Any]) -> Form:
 
 
 def _new_page(panel: pages.Panel, form: Form | None, *, conflict: str | None = None) -> str:
-    wanted = request.args.get("to_version") or (panel.startable[0][0] if panel.startable else "")
-    form = _renewed(form, panel.base, {"share": "10", "to_version": wanted})
+    form = _renewed(form, panel.base, _first_of(panel))
+    panel = replace(panel, running=None)  # what is shown is what begins, not what runs
     return render_template("rollouts/new.html", panel=panel, form=form, conflict=conflict)
+
+
+def _first_of(panel: pages.Panel) -> dict[str, Any]:
+    """A form to start a rollout, as it is first shown."""
+    wanted = request.args.get("to_version") or (panel.startable[0][0] if panel.startable else "")
+    return {"share": "10", "to_version": wanted, "unit": panel.unit}
+
+
+def _shares_of(here: standing.Standing) -> dict[str, Any]:
+    """A form of shares, as they are."""
+    others = [{"version": version, "share": format_share(share)} for version, share in here.others.items()]
+    return {"share": format_share(here.share), "others": others}
+
+
+def _without_blank_rows(sent: MultiDict[str, str]) -> MultiDict[str, str]:
+    """Without the rows of further versions in which no version was chosen."""
+    kept = MultiDict(sent.items(multi=True))
+    for name in list(kept):
+        row = name.rpartition(".")[0]
+        if row.startswith("also.") and not kept.get(f"{row}.to_version", "").strip():
+            del kept[name]
+    return kept
 
 
 def _show_page(environment: str, number: int, form: Form | None, *, conflict: str | None = None) -> str:
@@ -309,49 +435,45 @@ def _show_page(environment: str, number: int, form: Form | None, *, conflict: st
     place = here.place
     configuration = get_configuration(db_session(), place.interaction, tier=place.tier, tenant=place.tenant)
     page = pages.show_page(db_session(), environment, here, configuration)
-    form = _renewed(form, here.last.release, {"share": format_share(here.share)})
+    form = _renewed(form, here.last.release, _shares_of(here))
     return render_template(
         "rollouts/show.html", page=page, form=form, conflict=conflict, all_changes_url=None
     )
 
 
-def _asked_end(environment: str, number: int, verb: str) -> ResponseReturnValue:
+def _asked(environment: str, number: int, act: Act) -> ResponseReturnValue:
     here = standing.get_standing(db_session(), environment, number)
-    if not here.running:
+    if act not in acts.acts_of(here):
         return redirect(url_for(".show", number=number), 303)
-    return _end_page(here, verb, None)
+    return _act_page(here, act, None)
 
 
-def _end_page(here: standing.Standing, verb: str, form: Form | None, *, conflict: str | None = None) -> str:
+def _act_page(here: standing.Standing, act: Act, form: Form | None, *, conflict: str | None = None) -> str:
     return render_template(
-        "rollouts/end.html",
+        "rollouts/act.html",
         here=here,
-        verb=verb,
+        act=act,
+        possible=act in acts.acts_of(here),
         form=_renewed(form, here.last.release, {}),
         protected=pages.is_protected(db_session(), here.rollout.environment),
         conflict=conflict,
     )
 
 
-def _end(environment: str, number: int, verb: str) -> ResponseReturnValue:
-    rollout = services.get_rollout(db_session(), environment, number)
+def _act(
+    environment: str, number: int, act: Act, do: Callable[[Rollout, ReasonInput], object]
+) -> ResponseReturnValue:
+    before = standing.get_standing(db_session(), environment, number)
     form = parse(ReasonInput, request.form)
-    wanted = form.value or ReasonInput()
     try:
-        if verb == "abort":
-            services.abort(db_session(), rollout, reason=wanted.reason, actor=current_actor())
-        else:
-            services.finish(
-                db_session(), rollout, reason=wanted.reason, base=wanted.base, actor=current_actor()
-            )
+        do(before.rollout, form.value or ReasonInput())
     except Refused as refusal:
         here = standing.get_standing(db_session(), environment, number)
-        return _end_page(here, verb, form.refused(refusal)), 422
+        return _act_page(here, act, form.refused(refusal)), 422
     except Conflict as conflict:
         here = standing.get_standing(db_session(), environment, number)
-        return _end_page(here, verb, form, conflict=str(conflict)), 409
-    left = rollout.from_version if verb == "abort" else rollout.to_version
-    flash(f"{'Aborted' if verb == 'abort' else 'Finished'}: everyone is on version {left}.")
+        return _act_page(here, act, form, conflict=str(conflict)), 409
+    flash(act.done(before))
     return redirect(url_for(".show", number=number), 303)
 
 
@@ -364,7 +486,7 @@ def _gate_page(
         "rollouts/gate.html",
         gate=row,
         form=form,
-        effect=_said(form["share"].value, lambda share: pages.gate_effect(row, share)),
+        effect=_of_gate(row, form["share"].value),
         protected=pages.is_protected(db_session(), environment),
         conflict=conflict,
         changes=changes_of(db_session(), "gate", interaction.code, environment, limit=10),
@@ -372,16 +494,53 @@ def _gate_page(
     )
 
 
-def _effect(sentence: Callable[[int], str]) -> str:
-    shown = _said(request.args.get("share", ""), sentence)
-    return render_template("rollouts/_effect.html", effect=shown)
+def _effect(effect: Effect) -> str:
+    return render_template("rollouts/_effect.html", effect=effect)
 
 
-def _said(typed: str, sentence: Callable[[int], str]) -> pages.Effect:
+def _unjudged(sent: MultiDict[str, str]) -> Form:
+    """What was sent, as a form that nobody judged yet: its shares are read one by one."""
+    return Parsed(None, {}, {name: sent.getlist(name) for name in sent})
+
+
+def _of_shares(here: standing.Standing, form: Form) -> Effect:
+    if not here.running:
+        return Effect(here.sentence)
     try:
-        return pages.Effect(sentence(parse_share(typed)))
+        others = {
+            version: parse_share(form[f"others.{at}.share"].value or format_share(share))
+            for at, (version, share) in enumerate(here.others.items())
+        }
+        count = partial(people_moved, db_session(), here.rollout.environment, here.place.key)
+        return effects.of_shares(here, parse_share(form["share"].value), others, count=count)
     except ValueError as problem:
-        return pages.Effect(str(problem), problem=True)
+        return Effect(str(problem), problem=True)
+
+
+def _of_start(environment: str, place: Place, live: standing.Live, form: Form) -> Effect:
+    rows = ["", *(f"also.{at}." for at in form.indexes("also"))]
+    try:
+        candidates = [
+            Candidate(_whole(form[f"{row}to_version"].value), parse_share(form[f"{row}share"].value))
+            for row in rows
+            if not row or form[f"{row}to_version"].value
+        ]
+    except ValueError as problem:
+        return Effect(str(problem), problem=True)
+    count = partial(people_moved, db_session(), environment, place.key)
+    return effects.of_start(live, candidates, count=count)
+
+
+def _whole(typed: str) -> int:
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
+
+
+def _of_gate(row: pages.GateRow, typed: str) -> Effect:
+    count = partial(people_of_gate, db_session(), row.environment, row.interaction)
+    try:
+        return effects.of_gate(row, parse_share(typed), count=count)
+    except ValueError as problem:
+        return Effect(str(problem), problem=True)
 
 
 def _only_asks() -> bool:

@@ -1,10 +1,12 @@
 """Moves in words: the sentences of the audit, and what a page says before a move. Pure."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from controlplane.configurations.wording import differences, sentence_of
 from controlplane.db import Json
-from controlplane.rollouts.ranges import share_words
+from controlplane.rollouts.ranges import Candidate, share_words
 from controlplane.runtime.bucketing import BUCKETS
 
 UNITS: Final = {"user": "users", "tenant": "tenants", "conversation": "conversations"}
@@ -24,13 +26,33 @@ def settings_moved(before: Json, after: Json) -> str:
     return f" ({changes})" if changes else ""
 
 
+def listed(parts: Sequence[object]) -> str:
+    """Several in a sentence: "2, 3 and 4"."""
+    *most, last = [str(part) for part in parts]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def going_on(others: Mapping[int, int]) -> str:
+    """That other candidates go on, for the end of a sentence; nothing when there are none."""
+    told = [f"version {version} at {share_words(share)}" for version, share in others.items()]
+    return f"; {listed(told)} {'goes' if len(told) == 1 else 'go'} on" if told else ""
+
+
 def move_verb(before: int, after: int) -> str:
     """The past of what a change of share is called."""
     return "raised" if after > before else "lowered"
 
 
 def effect_sentence(
-    before: int, after: int, *, gained: int, lost: int, baseline: int, candidate: int, units: str = "users"
+    before: int,
+    after: int,
+    *,
+    gained: int,
+    lost: int,
+    baseline: int,
+    candidate: int,
+    units: str = "users",
+    known: bool = False,
 ) -> str:
     """What setting the newer version's share from `before` to `after` would do, with the buckets it gains and loses."""
     if after == before:
@@ -43,7 +65,12 @@ def effect_sentence(
         head = f"Lowering from {share_words(before)} to {share_words(after)}"
         kept = f", those that came last. Everyone else on version {candidate} stays." if after else "."
         words = f"{head}: {_buckets(lost)} from version {candidate} back to version {baseline}{kept}"
-    return f"{words} {_edge(after, baseline, units)}{HOW_MANY.format(units)}"
+    return f"{words} {_edge(after, baseline, units)}{_how_many(units, known=known)}".rstrip()
+
+
+def _how_many(units: str, *, known: bool) -> str:
+    """That it is not known how many people that is; nothing where it is known, and said beside this."""
+    return "" if known else HOW_MANY.format(units)
 
 
 def _buckets(count: int) -> str:
@@ -58,15 +85,46 @@ def _edge(after: int, baseline: int, units: str) -> str:
     return ""
 
 
-def start_sentence(share: int, *, baseline: int, candidate: int, units: str = "users") -> str:
-    """What starting a rollout at this share would do."""
-    if share == 0:
-        return f"Version {candidate} goes live for nobody yet; everyone stays on version {baseline}."
-    words = f"{_buckets(share)} from version {baseline} to version {candidate}."
-    return f"Starting at {share_words(share)}: {words} {HOW_MANY.format(units)}"
+@dataclass(frozen=True)
+class Counted:
+    """What a move does to one candidate."""
+
+    version: int
+    before: int
+    after: int
+    gained: int
+    lost: int
 
 
-def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
+def effects_sentence(moves: Sequence[Counted], *, units: str = "users", known: bool = False) -> str:
+    """What moving several candidates at once would do."""
+    told = [
+        f"Version {each.version} from {share_words(each.before)} to {share_words(each.after)}: "
+        + (f"{each.gained:,} buckets come" if each.after > each.before else f"{each.lost:,} buckets go")
+        + "."
+        for each in moves
+    ]
+    return f"{' '.join(told)} Whoever is on a version that grows stays on it. {_how_many(units, known=known)}".rstrip()
+
+
+def start_sentence(
+    candidates: Sequence[Candidate], *, baseline: int, units: str = "users", known: bool = False
+) -> str:
+    """What starting rollouts of these versions at these shares would do."""
+    told = [_start(each, baseline) for each in candidates]
+    if any(each.share for each in candidates):
+        told.append(_how_many(units, known=known))
+    return " ".join(told).rstrip()
+
+
+def _start(candidate: Candidate, baseline: int) -> str:
+    if candidate.share == 0:
+        return f"Version {candidate.version} goes live for nobody yet; everyone stays on version {baseline}."
+    words = f"{_buckets(candidate.share)} from version {baseline} to version {candidate.version}."
+    return f"Starting at {share_words(candidate.share)}: {words}"
+
+
+def gate_sentence(before: int, after: int, *, units: str = "users", known: bool = False) -> str:
     """What setting a gate from `before` to `after` would do."""
     if after == before:
         return f"The gate stays at {share_words(after)}: nobody moves."
@@ -78,7 +136,7 @@ def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
     )
     kept = " Everyone who is in stays in." if after > before > 0 else ""
     words = f"{verb} from {share_words(before)} to {share_words(after)}"
-    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {HOW_MANY.format(units)}"
+    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {_how_many(units, known=known)}".rstrip()
 
 
 def gate_effect(share: int) -> str:

@@ -35,6 +35,7 @@ __all__ = [
     "Request",
     "Resolution",
     "ResolvedPrompt",
+    "gate_unit",
     "in_gate",
     "resolve",
     "resolve_by",
@@ -115,6 +116,11 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     def prompt(self) -> ResolvedPrompt:
         """The prompt that the variant names, at the version to render."""
         return self.row.prompts[self.place]
+
+    @property
+    def unit(self) -> str | None:
+        """What the row buckets, of this request: the user's id, the tenant's or the conversation's."""
+        return unit_of(self.row.unit, self.request)
 
     @property
     def baseline_version(self) -> int:
@@ -227,6 +233,13 @@ def in_gate(
     if table.door is None:
         return _EVERYONE
     return _decide(table.door, Request(interaction, None, tenant_id, unit, conversation_id))
+
+
+def gate_unit(snapshot: Snapshot, request: Request) -> tuple[str, str | None] | None:
+    """Return the kind of unit that the interaction's gate buckets, and this request's; None without a gate."""
+    table: Table = snapshot.tables.get(request.interaction) or table_of(snapshot, request.interaction)
+    door = table.door
+    return None if door is None else (door.unit, unit_of(door.unit, request))
 
 
 def _ask_in_order(

@@ -31,6 +31,7 @@ BLUEPRINTS = (
     "controlplane.web.health",
     "controlplane.accounts.views",
     "controlplane.accounts.access_views",
+    "controlplane.tokens.views",
     "controlplane.audit.views",
     "controlplane.audit.finding_views",
     "controlplane.reviews.views",
@@ -46,6 +47,7 @@ BLUEPRINTS = (
     "controlplane.releases.rendered_views",
     "controlplane.trying.views",
     "controlplane.rollouts.views",
+    "controlplane.plans.views",
     "controlplane.proposals.views",
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",
@@ -53,6 +55,7 @@ BLUEPRINTS = (
     "controlplane.decisions.views",
     "controlplane.overview.views",
     "controlplane.coverage.views",
+    "controlplane.api.views",
 )
 
 

@@ -10,13 +10,18 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
+from controlplane.plans.services import begin as give_plan
+from controlplane.plans.steps import Step
+from controlplane.plans.subjects import OfGate
 from controlplane.snippets.services import create_snippet
+from controlplane.tokens.scopes import Scope
 from tests.architecture.addresses import Route, routes_of
 from tests.architecture.proposing import make_proposal
 from tests.page import PageClient
 from tests.reviews.stage import make_sign_off
 from tests.rollouts.walk import Walk, second_version
 from tests.site import add_person, client_of
+from tests.tokens.stage import make_token
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,17 @@ class Site:
     client_as: Callable[[Role | str], PageClient]
     rollout: int
     sign_off: int
+    plan: int
+    token: str
 
     @property
     def routes(self) -> list[Route]:
         return routes_of(self.app)
+
+    @property
+    def pages(self) -> list[Route]:
+        """What people open in a browser; what programs call has tests of its own, in tests/api."""
+        return [route for route in self.routes if not route.is_api]
 
     def path(self, route: Route) -> str:
         """An address of this route that leads to something."""
@@ -44,6 +56,7 @@ class Site:
             "number": self._number(route.rule),
             "filename": "css/site.css",
             "identifier": "gone",
+            "key": self.token,
             "slug": "only-what-is-required",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
             "person_id": str(add_person(self.session, "viewer").id),
@@ -53,7 +66,8 @@ class Site:
         return route.path(values) + _QUERIES.get(route.endpoint, "")
 
     def _number(self, rule: str) -> str:
-        return str(self.rollout if "/rollouts/" in rule else self.sign_off if "/sign-offs/" in rule else 1)
+        numbers = {"rollouts": self.rollout, "sign-offs": self.sign_off, "plans": self.plan}
+        return str(next((number for part, number in numbers.items() if f"/{part}/" in rule), 1))
 
 
 _CODES = {
@@ -79,6 +93,14 @@ def site(app: Flask, first_data: Session) -> Site:
         first_data, code="coaching_response", body="Be kind.", reason="A test of routes", actor=publisher
     )
     sign_off = make_sign_off(first_data)
+    plan = give_plan(
+        first_data,
+        OfGate("production", "KPI_ANALYSIS"),
+        steps=[Step(100_000, 60), Step(100_000, 60)],
+        reason="A test of routes",
+        actor=publisher,
+    )
+    token, _ = make_token(first_data, add_person(first_data, "viewer"), scopes=[Scope.READ])
     first_data.commit()
     clients: dict[str, PageClient] = {}
 
@@ -87,4 +109,4 @@ def site(app: Flask, first_data: Session) -> Site:
             clients[str(role)] = client_of(app, add_person(first_data, role))
         return clients[str(role)]
 
-    return Site(app, first_data, client_as, rollout.number, sign_off)
+    return Site(app, first_data, client_as, rollout.number, sign_off, plan.number, token.key)

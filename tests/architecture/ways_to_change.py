@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
+from controlplane.plans.models import Plan
 from controlplane.releases.saved import bodies_of, live_entries
 from tests.architecture.conftest import Site
 from tests.architecture.proposing import ACTIONS, SPOILT_ACTIONS
@@ -97,6 +98,16 @@ def enable(admin: Admin) -> Sent:
 
 def reset_password(admin: Admin) -> Sent:
     return admin.person("password"), {}
+
+
+def make_a_token(admin: Admin) -> Sent:
+    page = "/settings/tokens/new"
+    return admin.filled(page, page, name="pipeline", scopes=["read", "edit"])
+
+
+def revoke_a_token(admin: Admin) -> Sent:
+    page = admin.do(make_a_token(admin))
+    return f"{page.link('I have copied it')}/revoke", {"confirm": "pipeline"}
 
 
 NEW_OF = {
@@ -283,6 +294,42 @@ def rollout(rest: str = "", **changes: Any) -> Case:
     return case
 
 
+def abort_all_rollouts(admin: Admin) -> Sent:
+    admin.do(at(f"{PREMIUM}/edit", temperature="0.1", **REASON)(admin))
+    page = "/production/rollouts/new?configuration=COACHING_RESPONSE/premium"
+    admin.do(admin.filled(page, "/production/rollouts", share="10", **REASON))
+    return rollout("/abort-all")(admin)
+
+
+def resume_a_rollout(admin: Admin) -> Sent:
+    admin.do(rollout("/pause")(admin))
+    return rollout("/resume")(admin)
+
+
+GATE = "/production/gates/COACHING_RESPONSE"
+SHORT_PLAN = {"steps.0.share": "10", "steps.0.hold": "1 h", "steps.1.share": "50", "steps.1.hold": "1 h"}
+
+
+def plan_of_a_rollout(admin: Admin) -> Sent:
+    # The steps replace those the form is filled with: what is not sent is not there.
+    return f"/production/rollouts/{admin.site.rollout}/plan", {**SHORT_PLAN, **REASON}
+
+
+def plan_of_a_gate(admin: Admin) -> Sent:  # begins where the gate is, so that nothing is moved with it
+    return f"{GATE}/plan", {**SHORT_PLAN, "steps.0.share": "100", "steps.1.share": "100", **REASON}
+
+
+def plan(verb: str, *, first: str | None = None) -> Case:
+    def case(admin: Admin) -> Sent:
+        admin.do(plan_of_a_rollout(admin))
+        number = admin.site.session.scalar(select(func.max(Plan.number)))
+        if first:
+            admin.do((f"/production/plans/{number}/{first}", REASON))
+        return f"/production/plans/{number}/{verb}", {"revision": "1", **REASON}
+
+    return case
+
+
 def start_rollout(admin: Admin) -> Sent:
     admin.do(at(f"{BASIC}/edit", temperature="0.1", **REASON)(admin))
     page = "/production/rollouts/new?configuration=COACHING_RESPONSE/basic"
@@ -393,6 +440,8 @@ RECORDED: dict[str, Case] = {
     "POST /settings/people/<uuid:person_id>/disable": disable,
     "POST /settings/people/<uuid:person_id>/enable": enable,
     "POST /settings/people/<uuid:person_id>/password": reset_password,
+    "POST /settings/tokens/new": make_a_token,
+    "POST /settings/tokens/<key>/revoke": revoke_a_token,
     **{f"POST /{kind}/new": added(kind) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/edit": with_one_more(kind, "edit", CHANGES_OF[kind]) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/archive": with_one_more(kind, "archive", REASON) for kind in NEW_OF},
@@ -422,7 +471,16 @@ RECORDED: dict[str, Case] = {
     "POST /<environment>/rollouts": start_rollout,
     "POST /<environment>/rollouts/<int:number>": rollout(share="50"),
     "POST /<environment>/rollouts/<int:number>/abort": rollout("/abort"),
+    "POST /<environment>/rollouts/<int:number>/abort-all": abort_all_rollouts,
     "POST /<environment>/rollouts/<int:number>/finish": rollout("/finish"),
+    "POST /<environment>/rollouts/<int:number>/pause": rollout("/pause"),
+    "POST /<environment>/rollouts/<int:number>/resume": resume_a_rollout,
+    "POST /<environment>/rollouts/<int:number>/plan": plan_of_a_rollout,
+    "POST /<environment>/gates/<interaction>/plan": plan_of_a_gate,
+    "POST /<environment>/plans/<int:number>/next": plan("next"),
+    "POST /<environment>/plans/<int:number>/stop": plan("stop"),
+    "POST /<environment>/plans/<int:number>/go-on": plan("go-on", first="stop"),
+    "POST /<environment>/plans/<int:number>/cancel": plan("cancel"),
     "POST /<environment>/proposals": propose_saved,
     "POST /<environment>/proposals/rollout": propose_rollout,
     "POST /<environment>/proposals/new": choose,
@@ -511,6 +569,8 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /settings/people/<uuid:person_id>/password": None,
     "POST /settings/profile": {"current": "not the password"},
     "POST /settings/people/new": {"email": "no address"},
+    "POST /settings/tokens/new": {"name": ""},
+    "POST /settings/tokens/<key>/revoke": {"confirm": "another"},
     "POST /settings/people/<uuid:person_id>/role": {"role": "emperor"},
     "POST /interactions/new": {"code": "not a code"},
     "POST /models/new": {"code": "not a code"},

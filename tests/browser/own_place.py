@@ -89,6 +89,30 @@ class OwnPlace:
         expect(self.page.get_by_text("Aborted").first).to_be_visible()
         self.wait_until_live()
 
+    def start_beside(self, share: str) -> None:
+        """Another candidate beside the one that runs: the newest version."""
+        where = f"{INTERACTION}/{TIER}/{self.tenant}"
+        self.page.goto(f"{self.running.site}/staging/rollouts/new?configuration={where}")
+        self.page.get_by_label("Begin with", exact=True).fill(share)
+        self.page.get_by_label("Reason").fill(REASON)
+        self.page.get_by_role("button", name="Start rollout").click()
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Rollout ")
+
+    def give_plan(self, rollout: int) -> int:
+        """The usual plan for a rollout; the plan's number."""
+        self.page.goto(f"{self.running.site}/staging/rollouts/{rollout}/plan")
+        self.page.get_by_label("Reason").fill(REASON)
+        self.page.get_by_role("button", name="Start plan").click()
+        plan = self.page.locator("#plan form").get_attribute("action") or ""
+        return int(plan.rpartition("/plans/")[2].partition("/")[0])
+
+    def abort_all(self, number: int) -> None:
+        self.page.goto(f"{self.running.site}/staging/rollouts/{number}/abort-all")
+        self.page.get_by_label("Reason").fill(REASON)
+        self.page.get_by_role("button", name="Abort all rollouts").click()
+        expect(self.page.get_by_text("Aborted").first).to_be_visible()
+        self.wait_until_live()
+
     def archive(self) -> None:
         """Nothing is left to publish in production, where it never was live."""
         self.page.goto(f"{self.address}/archive")

@@ -60,6 +60,10 @@ AT_STAGING = {
     "a rollout": "rollouts/{rollout}",
     "abort a rollout": "rollouts/{rollout}/abort",
     "finish a rollout": "rollouts/{rollout}/finish",
+    "another candidate": "rollouts/new?configuration=COACHING_RESPONSE/premium/{tenant}",
+    "change what is ahead in a plan": "rollouts/{rollout}/plan",
+    "a plan": "plans/{plan}",
+    "a plan for a gate": "gates/COACHING_RESPONSE/plan",
     "kill switches": "switches",
     "throw a kill switch": "switches/COACHING_RESPONSE/throw",
     "switch everything off": "switches/everything/throw",
@@ -121,6 +125,9 @@ EVERYWHERE = {
     "people": "settings/people",
     "a new person": "settings/people/new",
     "a person": "settings/people/{person}",
+    "API tokens": "settings/tokens",
+    "a new API token": "settings/tokens/new",
+    "an API token": "settings/tokens/{token}",
     "profile": "settings/profile",
     "no such page": "no-such-page",
 }
@@ -206,6 +213,9 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     release = moving.publish()
     moving.save("CLAUDE_HAIKU_4_5")
     rollout = moving.start_rollout("25")
+    moving.save("CLAUDE_SONNET_4_5")
+    moving.start_beside("5")
+    plan = moving.give_plan(rollout)
     waiting.make()
     proposal = waiting.propose()
     clashing = OwnPlace(visitor.page, running, "clashing")
@@ -219,18 +229,31 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
         "tenant": "moving",
         "release": str(release),
         "rollout": str(rollout),
+        "plan": str(plan),
         "proposal": str(proposal),
         "clash": str(clash),
+        "token": make_token(visitor),
     }
     yield visitor
     discard_drafts(visitor)
     clashing.withdraw(clash)
     clashing.archive()
     waiting.withdraw(proposal)
-    moving.abort_rollout(rollout)
+    moving.abort_all(rollout)
     moving.archive()
     waiting.archive()
     visitor.page.context.close()
+
+
+def make_token(visitor: Visitor) -> str:
+    """A token that nobody calls with; return its key."""
+    visitor.page.goto(f"{visitor.site}/settings/tokens/new")
+    visitor.page.get_by_label("Name", exact=True).fill("looked at")
+    visitor.page.get_by_role("button", name="Make token").click()
+    expect(visitor.page.locator("main")).to_contain_text("This is shown once")
+    visitor.page.get_by_role("link", name="I have copied it").click()
+    expect(visitor.page.locator("main")).to_contain_text("Begins with")
+    return visitor.page.url.rpartition("/")[2]
 
 
 def write_snippet(visitor: Visitor) -> None:

@@ -82,7 +82,7 @@ def test_another_two_versions_end_one_and_begin_the_next(
 
 def test_another_share_is_the_same_rollout(first_data: Session, ada: Actor, grace: Actor) -> None:
     go_live(first_data, ada, grace, in_rollout(first_data))
-    go_live(first_data, ada, grace, documents.with_share(live(first_data), 3 * TEN))
+    go_live(first_data, ada, grace, documents.with_shares(live(first_data), {2: 3 * TEN}))
     assert rows(first_data) == [(1, 2, "running", "Grace")]
     assert running(first_data).share == 3 * TEN
 

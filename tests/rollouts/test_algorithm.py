@@ -9,7 +9,7 @@ from controlplane.configurations.editing import values_of
 from controlplane.configurations.models import Configuration
 from controlplane.registry.models import Interaction
 from controlplane.releases.saved import live_entries, saved_entries
-from controlplane.rollouts import services, standing
+from controlplane.rollouts import gates, standing
 from controlplane.runtime.entries import gate_key
 from tests.releases.changing import move
 from tests.rollouts.walk import KEY, REASON, Walk
@@ -69,7 +69,7 @@ def test_an_old_configuration_keeps_the_first_through_a_rollout_and_all_that_fol
 
 def test_an_old_gate_keeps_the_first_when_its_share_moves(old: Walk) -> None:
     for share in (50_000, 80_000):
-        services.set_gate(
+        gates.set_gate(
             old.session, "production", "COACHING_RESPONSE", share=share, reason=REASON, actor=old.actor
         )
         assert live(old, GATE) == "v1"

@@ -7,7 +7,7 @@ from controlplane.accounts.actor import Actor, Role
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.registry import services as registry
 from controlplane.registry.inputs import EnvironmentInput
-from controlplane.rollouts import services
+from controlplane.rollouts import gates
 from controlplane.runtime.bucketing import BUCKETS
 from controlplane.runtime.resolver import in_gate
 from tests.rollouts.walk import REASON, Walk, snapshot
@@ -22,7 +22,7 @@ def test_a_gate_lets_the_same_people_in_again(walk: Walk) -> None:
         return {unit for unit in units if in_gate(live, "COACHING_RESPONSE", unit).included}
 
     def gate(share: int) -> None:
-        services.set_gate(
+        gates.set_gate(
             walk.session, "production", "COACHING_RESPONSE", share=share, reason=REASON, actor=walk.actor
         )
 
@@ -47,7 +47,7 @@ def test_a_gate_lets_the_same_people_in_again(walk: Walk) -> None:
 
 def test_a_gate_does_not_move_what_its_page_did_not_see(walk: Walk) -> None:
     def gate(share: int, base: int) -> None:
-        services.set_gate(
+        gates.set_gate(
             walk.session,
             "production",
             "COACHING_RESPONSE",
@@ -61,7 +61,7 @@ def test_a_gate_does_not_move_what_its_page_did_not_see(walk: Walk) -> None:
     with pytest.raises(Conflict, match="release 2, by Publisher One"):
         gate(20_000, base=1)
     with pytest.raises(NotFound):
-        services.set_gate(walk.session, "production", "NOWHERE", share=1, reason=REASON, actor=walk.actor)
+        gates.set_gate(walk.session, "production", "NOWHERE", share=1, reason=REASON, actor=walk.actor)
 
 
 def test_the_gate_of_what_is_not_live_there_is_refused_in_words(
@@ -71,6 +71,6 @@ def test_the_gate_of_what_is_not_live_there_is_refused_in_words(
         first_data, EnvironmentInput(code="canary", name="Canary"), actor=actor_as("admin")
     )
     with pytest.raises(Refused, match="KPI_ANALYSIS is not live in canary yet"):
-        services.set_gate(
+        gates.set_gate(
             first_data, "canary", "KPI_ANALYSIS", share=10_000, reason="A try", actor=actor_as("publisher")
         )

@@ -13,7 +13,7 @@ from controlplane.errors import Conflict, Forbidden, NotFound, Refused
 from controlplane.releases import services as releases
 from controlplane.releases.history import latest_release
 from controlplane.releases.saved import live_entries, saved_entries
-from controlplane.rollouts import services, standing
+from controlplane.rollouts import gates, services, standing
 from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.standing import State
 from controlplane.runtime.bucketing import BUCKETS
@@ -173,7 +173,7 @@ def test_only_publishers_move_shares(walk: Walk, actor_as: ActorAs) -> None:
             with pytest.raises(Forbidden):
                 act()
         with pytest.raises(Forbidden):
-            services.set_gate(
+            gates.set_gate(
                 walk.session, "production", "COACHING_RESPONSE", share=1, reason=REASON, actor=walk.actor
             )
 
@@ -259,7 +259,7 @@ def test_a_page_made_before_the_live_version_changed_cannot_start(walk: Walk) ->
 def test_other_releases_do_not_stand_in_the_way(walk: Walk) -> None:
     rollout = walk.start(10_000)
     seen = walk.release
-    services.set_gate(
+    gates.set_gate(
         walk.session, "production", "COACHING_RESPONSE", share=50_000, reason=REASON, actor=walk.actor
     )
     walk.move(rollout, 20_000, base=seen)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.releases import services as releases
-from controlplane.rollouts import services
+from controlplane.rollouts import gates
 from controlplane.rollouts.standing import live_entry
 from tests.page import Page, PageClient
 from tests.rollouts.walk import REASON, Walk
@@ -228,9 +228,7 @@ def test_a_gate_is_moved(publisher: PageClient, walk: Walk) -> None:
 
 def test_a_gate_moved_meanwhile_is_a_conflict(publisher: PageClient, walk: Walk) -> None:
     page = publisher.get(GATE)
-    services.set_gate(
-        walk.session, "production", "COACHING_RESPONSE", share=1, reason=REASON, actor=walk.actor
-    )
+    gates.set_gate(walk.session, "production", "COACHING_RESPONSE", share=1, reason=REASON, actor=walk.actor)
     walk.session.commit()
     late = publisher.submit(page, GATE, {"share": "30", "reason": REASON})
     assert late.status == 409

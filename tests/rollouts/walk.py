@@ -1,5 +1,6 @@
 """Short ways to move shares about, for the tests of rollouts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -14,7 +15,9 @@ from controlplane.releases.history import latest_release, snapshot_of
 from controlplane.rollouts import services
 from controlplane.rollouts.documents import stacks_of
 from controlplane.rollouts.models import Rollout
+from controlplane.rollouts.ranges import Candidate
 from controlplane.rollouts.standing import live_entry
+from controlplane.rollouts.starting import start
 from controlplane.runtime.snapshot import Snapshot
 
 REASON = "a test of moving shares"
@@ -49,14 +52,19 @@ class Walk:
     environment: str = "production"
 
     def start(self, share: int, *, to_version: int = 2, base: int | None = None) -> Rollout:
-        return services.start(
+        return self.start_several({to_version: share}, base=base)[0]
+
+    def start_several(
+        self, shares: Mapping[int, int], *, base: int | None = None, unit: str | None = None
+    ) -> list[Rollout]:
+        return start(
             self.session,
             self.environment,
             self.configuration,
-            to_version=to_version,
-            share=share,
+            candidates=[Candidate(version, share) for version, share in shares.items()],
             reason=REASON,
             actor=self.actor,
+            unit=unit,
             base=base,
         )
 
@@ -65,6 +73,12 @@ class Walk:
 
     def abort(self, rollout: Rollout, *, base: int | None = None) -> None:
         services.abort(self.session, rollout, reason=REASON, actor=self.actor, base=base)
+
+    def pause(self, rollout: Rollout) -> None:
+        services.pause(self.session, rollout, reason=REASON, actor=self.actor)
+
+    def resume(self, rollout: Rollout) -> None:
+        services.resume(self.session, rollout, reason=REASON, actor=self.actor)
 
     def finish(self, rollout: Rollout) -> None:
         services.finish(self.session, rollout, reason=REASON, actor=self.actor)
