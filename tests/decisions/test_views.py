@@ -155,6 +155,28 @@ def test_a_move_of_a_share_says_what_it_would_have_done(
     assert publisher.get("/_/production/rollouts/999/recorded?share=1").status == 404
 
 
+def test_a_move_of_several_candidates_is_tried_as_a_whole(
+    client_as: ClientAs, first_data: Session, actor_as: Callable[[Role | str], Actor]
+) -> None:
+    actor = actor_as(Role.PUBLISHER)
+    for temperature in (0.3, 0.9):
+        configuration = second_version(first_data, actor, temperature=temperature)
+    number = Walk(first_data, actor, configuration).start_several({2: 10_000, 3: 10_000})[0].number
+    live = live_entry(first_data, PRODUCTION, KEY).document
+    assert live is not None
+    salt = f"{live['algorithm']}:{live['salt']}:user"
+    put(first_data, *(decision(tier="premium", buckets={salt: 5_000 * place}) for place in range(20)))
+    publisher = client_as(Role.PUBLISHER)
+    address = f"/_/production/rollouts/{number}/recorded?share=30&others.0.version=3&others.0.share="
+
+    def told(share: str) -> str:
+        return words(publisher.get(address + share).by_id("rollout-recorded"))
+
+    assert "4 of 20 recorded calls change" in told("10")
+    assert "8 of 20 recorded calls change" in told("30")
+    assert told("80") == "", "more than there is"
+
+
 def test_a_move_of_a_gate_says_what_it_would_have_done(client_as: ClientAs, first_data: Session) -> None:
     live = live_entry(first_data, PRODUCTION, "gate/COACHING_RESPONSE").document
     assert live is not None
