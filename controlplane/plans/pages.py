@@ -110,7 +110,7 @@ class Shown:
         if self.turn.wait is Wait.PERSON:
             return f"Next is {to}, as soon as somebody says so."
         if following.waits:
-            return f"Next is {to}: it may be taken when its time has come, and waits for somebody to say so."
+            return f"Next is {to}: when its time has come it waits for a person to say so."
         return f"Next is {to}, by itself."
 
 

@@ -70,7 +70,7 @@ def begin(session: Session, subject: Subject, *, steps: Sequence[Step], reason: 
     session.flush()
     _reach(session, plan, 0, at=at, by=actor.name, release=release)
     name = subject.named(session)[2]
-    sentence = f"gave {name} a plan in {plan.environment}: {shapes.in_words(steps)} of {stand.units}"
+    sentence = f"gave {name} a plan for {stand.units} in {plan.environment}: {shapes.in_words(steps)}"
     _tell(
         session, plan, "plan_started", sentence, words, actor=actor,
         change=({"plan": None}, {"plan": shapes.in_words(steps)}),
