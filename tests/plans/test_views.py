@@ -112,6 +112,7 @@ def test_the_page_says_at_once_what_stops_a_plan(publisher: PageClient, walk: Wa
     publisher.post(f"{address}/abort", {"reason": REASON})
     page = publisher.get(address)
     assert "Aborted at 30 %: nobody is on version 2 by this rollout." in page.body
+    assert "Ended with its rollout" in page.body
     assert publisher.post(f"{plan}/go-on", {"reason": REASON}).status == 409
 
 
