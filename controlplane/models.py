@@ -15,7 +15,9 @@ from controlplane.rollouts import models as rollouts
 from controlplane.samples import models as samples
 from controlplane.snippets import models as snippets
 from controlplane.switches import models as switches
+from controlplane.tokens import models as tokens
 from controlplane.trying import models as trying
+from controlplane.units import models as units
 
 __all__ = [
     "Base",
@@ -33,5 +35,7 @@ __all__ = [
     "samples",
     "snippets",
     "switches",
+    "tokens",
     "trying",
+    "units",
 ]

@@ -34,11 +34,11 @@ class Role(enum.StrEnum):
 class Actor:
     """Somebody or something that changes state, with the way it came in."""
 
-    kind: str  # "person", "system", "token", or "schedule": the clock, in the name of a person (by `via`: of a proposal's time, or of a plan)
-    id: str  # a person's id, or the name of the part of the system
+    kind: str  # "person", "system", "token", or "schedule": the clock, in the name of a person (`via`: of a proposal's time, or of a plan)
+    id: str  # a person's id (a token's is its owner's), or the name of the part of the system
     name: str
     role: Role
-    via: str  # "browser", "api", "command line", "worker", "schedule", "plan", "guard", "first data"
+    via: str  # "browser", "token", "command line", "worker", "schedule", "plan", "guard", "first data"
     request_id: str | None = None
     address: str | None = None
     user_agent: str | None = None

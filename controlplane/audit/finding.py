@@ -42,6 +42,8 @@ PAGE = 50
 # Counting all matches costs a pass over all of them: at this number the page says "or more", and counts are of the newest.
 MOST_COUNTED = 10_000
 _FIRST_STEP = 20_000
+# Events are numbered as they are written and dated a little before: no transaction takes as long as this in between.
+_LONGEST_TRANSACTION = dt.timedelta(days=1)
 
 # How each word of `language.STATES` is found; None stands for those that are terms of the index.
 STATES: dict[str, ColumnElement[bool] | None] = {"revert": None, "emergency": None}
@@ -161,6 +163,38 @@ def newest(session: Session, query: Query, *, limit: int) -> Sequence[AuditEvent
     """Find the newest events of a query, newest first."""
     prepare(session)
     return _events(session, _matches(session, Wanted(query), limit=limit))
+
+
+def following(
+    session: Session, wanted: Wanted, *, after: int, limit: int
+) -> tuple[Sequence[AuditEvent], int]:
+    """Find what the record has after the event of a number, in the order of the record: for programs that follow it.
+
+    Returns the events, and the number up to which there is nothing else: what to ask for the next time. By number and not
+    by moment: of two transactions the one that began first may come second, and who has read the other would never see it.
+    """
+    prepare(session)
+    last = last_number(session)
+    found: list[AuditEvent] = []
+    edge, step = after, _FIRST_STEP
+    while edge < last and len(found) < limit:
+        # A stretch at a time, as the list does it: sorting all that matches for the first hundred takes seconds.
+        upto = min(edge + step, last)
+        query = select(AuditEvent).where(*_conditions(wanted), *_stretch(session, edge, upto))
+        found += session.scalars(query.order_by(AuditEvent.sequence).limit(limit - len(found)))
+        edge, step = upto, step * 4
+    return found, found[-1].sequence if len(found) == limit else max(after, last)
+
+
+def _stretch(session: Session, edge: int, upto: int) -> list[ColumnElement[bool]]:
+    """Say in SQL which numbers are meant, and which months to look into for them."""
+    conditions = [AuditEvent.sequence > edge, AuditEvent.sequence <= upto]
+    begin, end = _moment_of(session, edge), _moment_of(session, upto)
+    if begin is not None:
+        conditions.append(AuditEvent.at >= begin - _LONGEST_TRANSACTION)
+    if end is not None:
+        conditions.append(AuditEvent.at <= end + _LONGEST_TRANSACTION)
+    return conditions
 
 
 def count(session: Session, wanted: Wanted) -> int:

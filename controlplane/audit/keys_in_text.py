@@ -21,6 +21,7 @@ _KNOWN: Final = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
         ("a private key", r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----"),
+        ("a token of this control plane", r"\blcp_[A-Za-z0-9]{12}_[A-Za-z0-9]{30,}"),
         ("an Anthropic key", r"\bsk-ant-[A-Za-z0-9_-]{20,}"),
         ("an OpenAI key", r"\bsk-(?=[A-Za-z0-9_-]*[0-9])(?=[A-Za-z0-9_-]*[A-Z])[A-Za-z0-9_-]{20,}"),
         ("an AWS access key", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),

@@ -23,7 +23,7 @@ WORDS: Mapping[str, str] = {
     "tier": "the tier it concerns",
     "env": "the environment it happened in",
     "release": "the number of the release it made",
-    "via": "how it was done: browser, schedule, command line …",
+    "via": "how it was done: browser, token, schedule, command line …",
     "after": "from then on",
     "before": "up to then",
     "is": "a state it is in",

@@ -85,6 +85,7 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "environment": lambda _key, _: _url("registry.environments"),
     # The record names people by their address for signing in; their own page goes by another id.
     "person": lambda _key, _: _url("accounts.people"),
+    "token": lambda key, _: _url("tokens.show", key=key),
     "people": lambda _key, _: _url("access.index"),
     "sign-off": lambda key, _: _url("reviews.signed_off", number=int(key)) if key.isdigit() else None,
     "view": lambda _key, _: _url("audit.index"),

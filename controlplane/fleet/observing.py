@@ -21,6 +21,7 @@ from controlplane.fleet.heartbeats import Beat, moment, read
 from controlplane.fleet.models import Arrival, Observation, Process
 from controlplane.runtime.stores import ReleaseStore
 from controlplane.runtime.stores.base import Pointer, PointerUnreadableError, is_process
+from controlplane.units.gathering import gather
 
 BEATS_MISSED: Final = 6
 """So many may be missed before a process no longer counts: for as long does a store keep a heartbeat."""
@@ -56,6 +57,7 @@ def observe(
         # The row is the lock: of two workers the one that looked earlier must not write over the other.
         if _note(session, environment, pointer, at):
             _keep(session, environment, beats, clock())
+            gather(session, environment, (data for _, data in found), clock())
 
 
 def _pointer(store: ReleaseStore, environment: str) -> Pointer | None:

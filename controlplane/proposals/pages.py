@@ -18,6 +18,7 @@ from controlplane.proposals.content import Included, changes_in, included_in, mo
 from controlplane.proposals.models import Proposal, ProposalComment
 from controlplane.proposals.newer import saved_since
 from controlplane.proposals.participants import Agreement, agreement_of, participants_of
+from controlplane.proposals.people import with_people
 from controlplane.proposals.rights import Rights, reviewers, rights
 from controlplane.proposals.services import comments_on
 from controlplane.proposals.states import State
@@ -61,6 +62,11 @@ class Content:
     text_count: int
     busy: str | None = None
     shared: list[str] = field(default_factory=list)  # what newer snippets change among the entries
+
+    @property
+    def somebody_uncounted(self) -> bool:
+        """Whether of some changes it is not known how many people they concern."""
+        return any(each.people is None for each in self.affected)
 
     @property
     def worst(self) -> str:
@@ -192,7 +198,7 @@ def _content(
     return Content(
         entries=entry_views(session, composed.changes, url_of),
         live_already=[words.entry_name(each.key) for each in included if each.key not in changing],
-        affected=told,
+        affected=with_people(session, proposal.environment, composed, told),
         more_affected=more,
         checks=[*looked_at, *_moments(proposal, composed, included)],
         against=("Live now", "Proposed"),

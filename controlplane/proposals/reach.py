@@ -11,6 +11,7 @@ from controlplane.releases.composed import Composed, Side, variants_of
 from controlplane.releases.diff import EntryChange
 from controlplane.runtime import bucketing
 from controlplane.runtime.entries import ANY, DEFAULT_TIER
+from controlplane.units.effect import People
 
 _MOST_TOLD: Final = 12
 _UNITS: Final = {"user": "users", "tenant": "tenants", "conversation": "conversations"}
@@ -22,6 +23,7 @@ class Affected:
 
     name: str
     sentence: str
+    people: People | None = None  # how many that are, where they were counted (`people.py`)
 
 
 def affected(composed: Composed) -> tuple[list[Affected], int]:

@@ -27,8 +27,9 @@ FIELD_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # name could not be reached.
 RESERVED_ENVIRONMENTS: Final = frozenset(
     (
-        "_", "changes", "environments", "explain", "health", "healthz", "help", "interactions", "models",
-        "notifications", "people", "proposals", "search", "settings", "sign-in", "sign-out", "static", "tiers", "v1",
+        "_", "api", "changes", "configurations", "environments", "explain", "health", "healthz", "help", "interactions",
+        "models", "notifications", "people", "proposals", "search", "settings", "sign-in", "sign-out", "static",
+        "templates", "tiers", "v1",
     )
 )  # fmt: skip
 # A tier of this name would be taken for "no tier" in keys and addresses.

@@ -40,6 +40,7 @@ KINDS: Mapping[str, int] = {
     "person.password_reset": 35,
     "person.reviewer_made": 45,
     "person.reviewer_unmade": 35,
+    "token.created": 35,
     "environment.added": 20,
     "environment.changed": 45,
     "environment.archived": 45,

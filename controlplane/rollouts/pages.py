@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -109,6 +109,7 @@ class GateRow:
     base: int
     at: dt.datetime | None
     by: str | None
+    document: Json = field(default_factory=lambda: {"ranges": [[0, BUCKETS]]})
 
     @property
     def sentence(self) -> str:
@@ -169,11 +170,6 @@ def index_page(session: Session, environment: str, *, before: int | None, limit:
     older = found[limit - 1].number if len(found) > limit else None
     running = standing.running(session, environment) if before is None else []
     return Index(tuple(running), tuple(found[:limit]), older)
-
-
-def gate_effect(row: GateRow, share: int) -> str:
-    """What setting a gate to this share would do."""
-    return wording.gate_sentence(row.share, share, units=row.units)
 
 
 def gates(session: Session, environment: str) -> list[GateRow]:
@@ -297,4 +293,4 @@ def _gate_row(interaction: str, environment: str, entry: _Entry | None) -> GateR
         return GateRow(interaction, environment, BUCKETS, wording.units_of(None), 0, None, None)
     document, release, at, by = entry
     share = size(document["ranges"])
-    return GateRow(interaction, environment, share, wording.units_of(document), release, at, by)
+    return GateRow(interaction, environment, share, wording.units_of(document), release, at, by, document)

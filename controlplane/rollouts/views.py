@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -29,6 +30,7 @@ from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.ranges import Candidate, format_share, parse_share, share_words
 from controlplane.rollouts.starting import start as begin
 from controlplane.rollouts.wording import listed
+from controlplane.units.pages import people_moved, people_of_gate
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.environments import current_environment
 from controlplane.web.forms import Parsed, fill, parse
@@ -270,8 +272,9 @@ def effect(environment: str, number: int) -> str:
 @requires(Role.VIEWER)
 def start_effect(environment: str) -> str:
     """The sentence under the slider of a rollout that is about to be started."""
-    live = standing.live_entry(db_session(), environment, place_of(_configuration_asked_for()).key)
-    return _effect(_of_start(live, _unjudged(_without_blank_rows(request.args))))
+    place = place_of(_configuration_asked_for())
+    live = standing.live_entry(db_session(), environment, place.key)
+    return _effect(_of_start(environment, place, live, _unjudged(_without_blank_rows(request.args))))
 
 
 @blueprint.get("/<environment>/gates")
@@ -322,7 +325,7 @@ def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
 def gate_effect(environment: str, interaction: str) -> str:
     """The sentence under a gate's slider."""
     row = pages.gate(db_session(), environment, _interaction(interaction))
-    return _effect(_said(request.args.get("share", ""), lambda share: pages.gate_effect(row, share)))
+    return _effect(_of_gate(row, request.args.get("share", "")))
 
 
 @blueprint.app_template_global("rollout_panel_of")
@@ -349,7 +352,9 @@ def further_rows(panel: pages.Panel, form: Form) -> list[int]:
 @blueprint.app_template_global("rollout_effect")
 def rollout_effect(panel: pages.Panel, form: Form) -> Effect:
     """What the form, as it stands, would do."""
-    return _of_shares(panel.running, form) if panel.running else _of_start(panel.live, form)
+    if panel.running:
+        return _of_shares(panel.running, form)
+    return _of_start(panel.environment, panel.place, panel.live, form)
 
 
 @blueprint.app_template_global("gates_of")
@@ -481,7 +486,7 @@ def _gate_page(
         "rollouts/gate.html",
         gate=row,
         form=form,
-        effect=_said(form["share"].value, lambda share: pages.gate_effect(row, share)),
+        effect=_of_gate(row, form["share"].value),
         protected=pages.is_protected(db_session(), environment),
         conflict=conflict,
         changes=changes_of(db_session(), "gate", interaction.code, environment, limit=10),
@@ -506,12 +511,13 @@ def _of_shares(here: standing.Standing, form: Form) -> Effect:
             version: parse_share(form[f"others.{at}.share"].value or format_share(share))
             for at, (version, share) in enumerate(here.others.items())
         }
-        return effects.of_shares(here, parse_share(form["share"].value), others)
+        count = partial(people_moved, db_session(), here.rollout.environment, here.place.key)
+        return effects.of_shares(here, parse_share(form["share"].value), others, count=count)
     except ValueError as problem:
         return Effect(str(problem), problem=True)
 
 
-def _of_start(live: standing.Live, form: Form) -> Effect:
+def _of_start(environment: str, place: Place, live: standing.Live, form: Form) -> Effect:
     rows = ["", *(f"also.{at}." for at in form.indexes("also"))]
     try:
         candidates = [
@@ -521,16 +527,18 @@ def _of_start(live: standing.Live, form: Form) -> Effect:
         ]
     except ValueError as problem:
         return Effect(str(problem), problem=True)
-    return effects.of_start(live, candidates)
+    count = partial(people_moved, db_session(), environment, place.key)
+    return effects.of_start(live, candidates, count=count)
 
 
 def _whole(typed: str) -> int:
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
 
 
-def _said(typed: str, sentence: Callable[[int], str]) -> Effect:
+def _of_gate(row: pages.GateRow, typed: str) -> Effect:
+    count = partial(people_of_gate, db_session(), row.environment, row.interaction)
     try:
-        return Effect(sentence(parse_share(typed)))
+        return effects.of_gate(row, parse_share(typed), count=count)
     except ValueError as problem:
         return Effect(str(problem), problem=True)
 

@@ -44,7 +44,15 @@ def move_verb(before: int, after: int) -> str:
 
 
 def effect_sentence(
-    before: int, after: int, *, gained: int, lost: int, baseline: int, candidate: int, units: str = "users"
+    before: int,
+    after: int,
+    *,
+    gained: int,
+    lost: int,
+    baseline: int,
+    candidate: int,
+    units: str = "users",
+    known: bool = False,
 ) -> str:
     """What setting the newer version's share from `before` to `after` would do, with the buckets it gains and loses."""
     if after == before:
@@ -57,7 +65,12 @@ def effect_sentence(
         head = f"Lowering from {share_words(before)} to {share_words(after)}"
         kept = f", those that came last. Everyone else on version {candidate} stays." if after else "."
         words = f"{head}: {_buckets(lost)} from version {candidate} back to version {baseline}{kept}"
-    return f"{words} {_edge(after, baseline, units)}{HOW_MANY.format(units)}"
+    return f"{words} {_edge(after, baseline, units)}{_how_many(units, known=known)}".rstrip()
+
+
+def _how_many(units: str, *, known: bool) -> str:
+    """That it is not known how many people that is; nothing where it is known, and said beside this."""
+    return "" if known else HOW_MANY.format(units)
 
 
 def _buckets(count: int) -> str:
@@ -83,7 +96,7 @@ class Counted:
     lost: int
 
 
-def effects_sentence(moves: Sequence[Counted], *, units: str = "users") -> str:
+def effects_sentence(moves: Sequence[Counted], *, units: str = "users", known: bool = False) -> str:
     """What moving several candidates at once would do."""
     told = [
         f"Version {each.version} from {share_words(each.before)} to {share_words(each.after)}: "
@@ -91,15 +104,17 @@ def effects_sentence(moves: Sequence[Counted], *, units: str = "users") -> str:
         + "."
         for each in moves
     ]
-    return f"{' '.join(told)} Whoever is on a version that grows stays on it. {HOW_MANY.format(units)}"
+    return f"{' '.join(told)} Whoever is on a version that grows stays on it. {_how_many(units, known=known)}".rstrip()
 
 
-def start_sentence(candidates: Sequence[Candidate], *, baseline: int, units: str = "users") -> str:
+def start_sentence(
+    candidates: Sequence[Candidate], *, baseline: int, units: str = "users", known: bool = False
+) -> str:
     """What starting rollouts of these versions at these shares would do."""
     told = [_start(each, baseline) for each in candidates]
     if any(each.share for each in candidates):
-        told.append(HOW_MANY.format(units))
-    return " ".join(told)
+        told.append(_how_many(units, known=known))
+    return " ".join(told).rstrip()
 
 
 def _start(candidate: Candidate, baseline: int) -> str:
@@ -109,7 +124,7 @@ def _start(candidate: Candidate, baseline: int) -> str:
     return f"Starting at {share_words(candidate.share)}: {words}"
 
 
-def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
+def gate_sentence(before: int, after: int, *, units: str = "users", known: bool = False) -> str:
     """What setting a gate from `before` to `after` would do."""
     if after == before:
         return f"The gate stays at {share_words(after)}: nobody moves."
@@ -121,7 +136,7 @@ def gate_sentence(before: int, after: int, *, units: str = "users") -> str:
     )
     kept = " Everyone who is in stays in." if after > before > 0 else ""
     words = f"{verb} from {share_words(before)} to {share_words(after)}"
-    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {HOW_MANY.format(units)}"
+    return f"{words}: {_buckets(abs(after - before))} from {where}.{kept} {_how_many(units, known=known)}".rstrip()
 
 
 def gate_effect(share: int) -> str:

@@ -38,6 +38,8 @@ _FIRST_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 1.0
 _GOODBYE_SECONDS: Final = 2.0
 _ERROR_LENGTH: Final = 1_000
+UNITS_LIMIT: Final = 24 * 1_024
+"""Bytes of a heartbeat that sketches of units may take; the rest is for what the variants' calls did."""
 
 
 class Observed(Protocol):
@@ -131,11 +133,12 @@ class Heartbeat:
             **self._state(),
             "metrics": metrics,
             "variants_left_out": 0,
+            "units": self._metrics.units.told(UNITS_LIMIT),
         }
         variants = metrics["variants"]
         while len(data := msgspec.json.encode(told)) > HEARTBEAT_LIMIT:
             if not metrics["variants"]:
-                told["metrics"] = {}  # names so long that even the sums do not fit
+                told["metrics"] = told["units"] = {}  # names so long that even the sums do not fit
                 return msgspec.json.encode(told)
             metrics["variants"] = metrics["variants"][: len(metrics["variants"]) // 2]
             told["variants_left_out"] = len(variants) - len(metrics["variants"])

@@ -15,6 +15,7 @@ from operator import add
 from typing import Any, Final
 
 from controlplane.runtime.exposition import Distribution, Family, Labels, prometheus_text
+from controlplane.runtime.units import Units
 
 SHORT_BOUNDS: Final = (
     *(1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4),
@@ -56,7 +57,11 @@ class Metrics:
 
     `model` is the registry's code and `variant` the configuration's version; both are None where there is none, as on
     the legacy path. A forked child begins at nought: what its parent counted is its parent's to tell.
+
+    `units` counts how many different users, tenants or conversations that were; only heartbeats tell it.
     """
+
+    units: Units
 
     def __init__(self, environment: str | None = None) -> None:
         self.environment = environment
@@ -236,6 +241,7 @@ class Metrics:
         return True
 
     def _begin(self) -> None:
+        self.units = Units(self.environment)
         self._admitted: dict[str, set[Key]] = {}
         self._shards = _Shards()
         self._mine = _Mine(self._shards)

@@ -34,6 +34,7 @@ __all__ = [
     "Request",
     "Resolution",
     "ResolvedPrompt",
+    "gate_unit",
     "in_gate",
     "resolve",
 ]
@@ -113,6 +114,11 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     def prompt(self) -> ResolvedPrompt:
         """The prompt that the variant names, at the version to render."""
         return self.row.prompts[self.place]
+
+    @property
+    def unit(self) -> str | None:
+        """What the row buckets, of this request: the user's id, the tenant's or the conversation's."""
+        return _unit(self.row.unit, self.request)
 
     @property
     def baseline_version(self) -> int:
@@ -207,6 +213,13 @@ def in_gate(
     if table.door is None:
         return _EVERYONE
     return _decide(table.door, Request(interaction, None, tenant_id, unit, conversation_id))
+
+
+def gate_unit(snapshot: Snapshot, request: Request) -> tuple[str, str | None] | None:
+    """Return the kind of unit that the interaction's gate buckets, and this request's; None without a gate."""
+    table: Table = snapshot.tables.get(request.interaction) or table_of(snapshot, request.interaction)
+    door = table.door
+    return None if door is None else (door.unit, _unit(door.unit, request))
 
 
 def _ask_in_order(snapshot: Snapshot, table: Table, request: Request, now: datetime) -> Resolution:

@@ -3,6 +3,8 @@
 @blueprint.get("/models")
 @requires(Role.VIEWER)
 def models() -> str: ...
+
+What programs call has another marker, `@requires_token(Scope.READ)`: a token opens it, and no session does.
 """
 
 import uuid
@@ -18,6 +20,8 @@ from sqlalchemy import select
 from controlplane.accounts.actor import Actor, Role
 from controlplane.accounts.models import Person
 from controlplane.errors import Forbidden
+from controlplane.tokens.scopes import Scope
+from controlplane.web import bearer
 from controlplane.web.csrf import SAFE_METHODS
 from controlplane.web.extensions import htmx, login_manager
 from controlplane.web.unit_of_work import db_session
@@ -66,8 +70,19 @@ def public(view: View) -> View:
     return view
 
 
+def requires_token(scope: Scope) -> Callable[[View], View]:
+    """Mark a view of the API: only a token with this scope opens it, for the environment that the address names."""
+
+    def mark(view: View) -> View:
+        view.access = f"token: {scope}"  # type: ignore[attr-defined]
+        view.scope = scope  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def access_of(app: Flask, endpoint: str) -> Role | str | None:
-    """The marker of an endpoint: a role, "public", or None when it was forgotten."""
+    """The marker of an endpoint: a role, "public", what a token needs, or None when it was forgotten."""
     return cast("Role | str | None", getattr(app.view_functions[endpoint], "access", None))
 
 
@@ -88,6 +103,10 @@ def guard() -> ResponseReturnValue | None:
         return None  # no such address: the 404 page answers
     needed = access_of(current_app, request.endpoint)
     if needed == PUBLIC:
+        return None
+    scope: Scope | None = getattr(current_app.view_functions[request.endpoint], "scope", None)
+    if scope is not None:
+        bearer.admit(scope)
         return None
     if signed_in_or_none() is None:
         return to_sign_in()
@@ -125,7 +144,10 @@ def signed_in_or_none() -> SignedIn | None:
 
 
 def current_actor() -> Actor:
-    """Who acts, for the services: the person with the way the request came in."""
+    """Who acts, for the services: the person, or their token, with the way the request came in."""
+    caller = bearer.bearer_or_none()
+    if caller is not None:
+        return caller.actor
     person = signed_in()
     return Actor(
         kind="person",

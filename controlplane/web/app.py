@@ -31,6 +31,7 @@ BLUEPRINTS = (
     "controlplane.web.health",
     "controlplane.accounts.views",
     "controlplane.accounts.access_views",
+    "controlplane.tokens.views",
     "controlplane.audit.views",
     "controlplane.audit.finding_views",
     "controlplane.reviews.views",
@@ -53,6 +54,7 @@ BLUEPRINTS = (
     "controlplane.explain.views",
     "controlplane.overview.views",
     "controlplane.coverage.views",
+    "controlplane.api.views",
 )
 
 

@@ -179,6 +179,16 @@ def _takes_many(annotation: Any) -> bool:
     return origin in {list, tuple, set, frozenset} or annotation in {list, tuple, set, frozenset}
 
 
+def messages_by_path(problem: ValidationError) -> dict[str, str]:
+    """What is wrong with a document, in the same words: each under the path to it, with dots."""
+    errors: dict[str, str] = {}
+    for error in problem.errors(include_url=False):
+        own = error.get("ctx", {}).get("error")
+        path = (*error["loc"], own.field) if isinstance(own, FieldError) else error["loc"]
+        errors.setdefault(".".join(map(str, path)), _IN_A_DOCUMENT.get(error["type"]) or _words(error))
+    return errors
+
+
 def _messages(problem: ValidationError, rows: Mapping[str, list[int]]) -> dict[str, str]:
     errors: dict[str, str] = {}
     for error in problem.errors(include_url=False):
@@ -237,6 +247,14 @@ _WORDS = {
     "too_long": "Choose at most {max_length}.",
     "uuid_parsing": "Choose one of the list.",
     "extra_forbidden": "This form has no such field.",
+}
+
+# Of a document there is more to say than of a form: it has types, and names that nobody drew.
+_IN_A_DOCUMENT = {
+    "extra_forbidden": "There is no such field.",
+    "string_type": "This has to be text.",
+    "int_type": "This has to be a whole number.",
+    "bool_type": "This has to be true or false.",
 }
 
 

@@ -51,6 +51,7 @@ SETUP = (
     Place("registry.models", "Models", "cpu", "m"),
     Place("registry.tiers", "Tiers", "layers"),
     Place("registry.environments", "Environments", "server"),
+    Place("tokens.index", "API tokens", "key"),
     Place("accounts.people", "People", "users", "p", needs="admin"),
 )
 

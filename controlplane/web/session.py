@@ -16,6 +16,7 @@ from werkzeug.datastructures import CallbackDict
 
 from controlplane.accounts.models import BrowserSession
 from controlplane.db import UNAVAILABLE, now
+from controlplane.web.problems import API
 from controlplane.web.unit_of_work import independent
 
 IDLE = dt.timedelta(minutes=30)
@@ -79,9 +80,13 @@ class ServerSessions(SessionInterface):
         self.secure = secure
 
     def open_session(self, app: Flask, request: Request) -> ServerSession:
-        """The session of the cookie, or an empty one; static files and probes ask the database nothing."""
+        """The session of the cookie, or an empty one; static files and probes ask the database nothing, the API no cookie."""
         token = request.cookies.get(self.cookie_name)
-        if not token or request.path == "/healthz" or request.path.startswith(f"{app.static_url_path}/"):
+        if (
+            not token
+            or request.path == "/healthz"
+            or request.path.startswith((f"{app.static_url_path}/", API))
+        ):
             return ServerSession()
         try:
             return _read(token)

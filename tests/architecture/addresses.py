@@ -23,6 +23,11 @@ class Route:
         """As in routes.json."""
         return f"{self.method} {self.rule}"
 
+    @property
+    def is_api(self) -> bool:
+        """Whether programs call it, with a token."""
+        return self.rule.startswith("/api/")
+
     def path(self, values: Mapping[str, str]) -> str:
         """The address with its placeholders filled in."""
         return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: values[found[1]], self.rule)

@@ -14,12 +14,14 @@ from controlplane.plans.services import begin as give_plan
 from controlplane.plans.steps import Step
 from controlplane.plans.subjects import OfGate
 from controlplane.snippets.services import create_snippet
+from controlplane.tokens.scopes import Scope
 from tests.architecture.addresses import Route, routes_of
 from tests.architecture.proposing import make_proposal
 from tests.page import PageClient
 from tests.reviews.stage import make_sign_off
 from tests.rollouts.walk import Walk, second_version
 from tests.site import add_person, client_of
+from tests.tokens.stage import make_token
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,16 @@ class Site:
     rollout: int
     sign_off: int
     plan: int
+    token: str
 
     @property
     def routes(self) -> list[Route]:
         return routes_of(self.app)
+
+    @property
+    def pages(self) -> list[Route]:
+        """What people open in a browser; what programs call has tests of its own, in tests/api."""
+        return [route for route in self.routes if not route.is_api]
 
     def path(self, route: Route) -> str:
         """An address of this route that leads to something."""
@@ -48,6 +56,7 @@ class Site:
             "number": self._number(route.rule),
             "filename": "css/site.css",
             "identifier": "gone",
+            "key": self.token,
             "slug": "only-what-is-required",
             "id": self.session.scalars(select(AuditEvent.id).limit(1)).one(),
             "person_id": str(add_person(self.session, "viewer").id),
@@ -91,6 +100,7 @@ def site(app: Flask, first_data: Session) -> Site:
         reason="A test of routes",
         actor=publisher,
     )
+    token, _ = make_token(first_data, add_person(first_data, "viewer"), scopes=[Scope.READ])
     first_data.commit()
     clients: dict[str, PageClient] = {}
 
@@ -99,4 +109,4 @@ def site(app: Flask, first_data: Session) -> Site:
             clients[str(role)] = client_of(app, add_person(first_data, role))
         return clients[str(role)]
 
-    return Site(app, first_data, client_as, rollout.number, sign_off, plan.number)
+    return Site(app, first_data, client_as, rollout.number, sign_off, plan.number, token.key)

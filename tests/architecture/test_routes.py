@@ -42,6 +42,13 @@ def test_the_table_names_every_route_of_the_site_and_nothing_else(site: Site) ->
     assert {route.name: route.access for route in site.routes} == TABLE
 
 
+def test_what_lies_under_api_is_opened_by_tokens_alone_and_nothing_else_is(site: Site) -> None:
+    """No cookie is looked at there, and no origin: a page that came to lie there would be open to other sites."""
+    assert {route.name for route in site.routes if route.is_api} == {
+        name for name, access in TABLE.items() if access.startswith("token: ")
+    }
+
+
 def test_only_these_may_be_opened_without_signing_in() -> None:
     assert {name for name, access in TABLE.items() if access == "public"} == {
         "GET /healthz", "GET /sign-in", "GET /static/<path:filename>", "POST /settings/theme", "POST /sign-in",
@@ -52,7 +59,7 @@ def test_nobody_changes_anything_as_a_viewer_but_what_is_their_own() -> None:
     posts = {name for name, access in TABLE.items() if name.startswith("POST") and access == "viewer"}
     assert posts == {
         "POST /sign-out", "POST /settings/profile", "POST /<environment>/first-steps", "POST /changes/views",
-        "POST /changes/views/<uuid:view_id>/remove",
+        "POST /changes/views/<uuid:view_id>/remove", "POST /settings/tokens/new", "POST /settings/tokens/<key>/revoke",
     }  # fmt: skip
 
 
@@ -66,7 +73,7 @@ def test_no_environment_can_have_a_code_that_hides_a_page_or_is_hidden_by_one(si
 def test_a_role_below_the_need_is_refused_everywhere(site: Site, role: Role) -> None:
     above = [
         route
-        for route in site.routes
+        for route in site.pages
         if route.access != "public" and not role.includes(Role(TABLE[route.name]))
     ]
     assert len(above) > 20
@@ -75,7 +82,7 @@ def test_a_role_below_the_need_is_refused_everywhere(site: Site, role: Role) -> 
 
 
 def test_whoever_has_not_signed_in_is_sent_to_the_sign_in_page(site: Site) -> None:
-    closed = [route for route in site.routes if route.access != "public"]
+    closed = [route for route in site.pages if route.access != "public"]
     wrong = {}
     for each in attempts(closed):
         answer = ask(site, None, *each)
@@ -90,7 +97,7 @@ def test_every_page_opens_for_those_who_may_see_it(site: Site) -> None:
     # No configuration of a tenant is part of the first data.
     pages = [
         route
-        for route in site.routes
+        for route in site.pages
         if route.method == "GET" and route.access != "public" and "<tenant>" not in route.rule
     ]
     answers = {label(*each): ask(site, TABLE[each[0].name], *each).status_code for each in attempts(pages)}

@@ -100,6 +100,16 @@ def reset_password(admin: Admin) -> Sent:
     return admin.person("password"), {}
 
 
+def make_a_token(admin: Admin) -> Sent:
+    page = "/settings/tokens/new"
+    return admin.filled(page, page, name="pipeline", scopes=["read", "edit"])
+
+
+def revoke_a_token(admin: Admin) -> Sent:
+    page = admin.do(make_a_token(admin))
+    return f"{page.link('I have copied it')}/revoke", {"confirm": "pipeline"}
+
+
 NEW_OF = {
     "interactions": {"code": "NEW_ONE", "category": "coaching", "description": "A new one"},
     "models": {
@@ -430,6 +440,8 @@ RECORDED: dict[str, Case] = {
     "POST /settings/people/<uuid:person_id>/disable": disable,
     "POST /settings/people/<uuid:person_id>/enable": enable,
     "POST /settings/people/<uuid:person_id>/password": reset_password,
+    "POST /settings/tokens/new": make_a_token,
+    "POST /settings/tokens/<key>/revoke": revoke_a_token,
     **{f"POST /{kind}/new": added(kind) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/edit": with_one_more(kind, "edit", CHANGES_OF[kind]) for kind in NEW_OF},
     **{f"POST /{kind}/<code>/archive": with_one_more(kind, "archive", REASON) for kind in NEW_OF},
@@ -557,6 +569,8 @@ SPOILT: dict[str, Mapping[str, str] | None] = {
     "POST /settings/people/<uuid:person_id>/password": None,
     "POST /settings/profile": {"current": "not the password"},
     "POST /settings/people/new": {"email": "no address"},
+    "POST /settings/tokens/new": {"name": ""},
+    "POST /settings/tokens/<key>/revoke": {"confirm": "another"},
     "POST /settings/people/<uuid:person_id>/role": {"role": "emperor"},
     "POST /interactions/new": {"code": "not a code"},
     "POST /models/new": {"code": "not a code"},

@@ -123,6 +123,9 @@ EVERYWHERE = {
     "people": "settings/people",
     "a new person": "settings/people/new",
     "a person": "settings/people/{person}",
+    "API tokens": "settings/tokens",
+    "a new API token": "settings/tokens/new",
+    "an API token": "settings/tokens/{token}",
     "profile": "settings/profile",
     "no such page": "no-such-page",
 }
@@ -227,6 +230,7 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
         "plan": str(plan),
         "proposal": str(proposal),
         "clash": str(clash),
+        "token": make_token(visitor),
     }
     yield visitor
     discard_drafts(visitor)
@@ -237,6 +241,17 @@ def admin(browser: Browser, running: Running) -> Iterator[Visitor]:
     moving.archive()
     waiting.archive()
     visitor.page.context.close()
+
+
+def make_token(visitor: Visitor) -> str:
+    """A token that nobody calls with; return its key."""
+    visitor.page.goto(f"{visitor.site}/settings/tokens/new")
+    visitor.page.get_by_label("Name", exact=True).fill("looked at")
+    visitor.page.get_by_role("button", name="Make token").click()
+    expect(visitor.page.locator("main")).to_contain_text("This is shown once")
+    visitor.page.get_by_role("link", name="I have copied it").click()
+    expect(visitor.page.locator("main")).to_contain_text("Begins with")
+    return visitor.page.url.rpartition("/")[2]
 
 
 def write_snippet(visitor: Visitor) -> None:

@@ -1,5 +1,6 @@
 """A thousand races on a real Postgres: whoever is faster, nobody approves alone and nothing is lost."""
 
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from controlplane.accounts.actor import Actor
+from controlplane.accounts.models import Person
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.verify import verify
 from controlplane.db import make_engine, transaction
@@ -22,6 +25,8 @@ from controlplane.proposals.steps import AlreadyPublished
 from controlplane.registry.models import Environment
 from controlplane.releases.models import Release
 from controlplane.releases.saved import live_entry
+from controlplane.tokens.scopes import Scope
+from controlplane.tokens.services import create_token, token_actor
 from tests.conftest import Databases
 from tests.proposals.arena import Arena, Proposed, outcomes_of
 from tests.proposals.stage import PRODUCTION, rule, set_person
@@ -134,11 +139,25 @@ def test_two_publishers_at_once(arena: Arena) -> None:
         assert outcomes_of(outcomes, int) == [late.release]
 
 
-def test_authors_approving_themselves_and_through_a_token(arena: Arena) -> None:
-    proposed = arena.proposals(ROUNDS["authors approving"], arena.grace)
-    token = replace(arena.grace, kind="token")
+def through_a_token(arena: Arena, owner: Actor) -> Actor:
+    """Somebody as their token acts, with every scope there is."""
+    with transaction(arena.engine) as session:
+        person = session.get_one(Person, uuid.UUID(owner.id))
+        token, _ = create_token(
+            session, name=f"races {owner.name}", scopes=list(Scope), environment=None, days=1, actor=owner
+        )
+        return token_actor(token, person, replace(owner, via="token"))
+
+
+@pytest.mark.parametrize("wrote", ["in the browser", "through a token"])
+def test_authors_approving_themselves_and_through_a_token(arena: Arena, wrote: str) -> None:
+    """Whichever way it was written: a person and their token are one, and a token agrees to nothing at all."""
+    owner = arena.grace if wrote == "in the browser" else arena.joan
+    token = through_a_token(arena, owner)
+    author = owner if wrote == "in the browser" else token
+    proposed = arena.proposals(ROUNDS["authors approving"] // 2, author)
     for each in proposed:
-        by_token, oneself = arena.race(partial(each.approve, token), partial(each.approve, arena.grace))
+        by_token, oneself = arena.race(partial(each.approve, token), partial(each.approve, owner))
         assert isinstance(by_token, Forbidden)
         assert isinstance(oneself, Refused)
     assert stands(arena, proposed) == [("in_review", each.content, []) for each in proposed]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.runtime.bucketing import ALGORITHM, ALGORITHMS, BUCKETS, bucket, hash_of, owns, size
-from tests.runtime import strategies
+from controlplane.runtime.resolver import Request, resolve
+from tests.runtime import releases, strategies
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "bucketing.md"
 FILES = [json.loads((HERE / "golden" / name).read_text()) for name in ("bucketing.json", "bucketing_v2.json")]
 VECTORS = [{**vector, "algorithm": each["algorithm"]} for each in FILES for vector in each["vectors"]]
 SALTS = [f"{number:016x}" for number in range(50)]
+GROUPS = json.loads((HERE / "golden" / "vectors.json").read_text())
+"""Units with their buckets and variants, to be agreed to by whoever writes this in another language."""
 
 
 def chi_square(counts: list[int]) -> float:
@@ -43,6 +47,11 @@ def buckets(salt: str, units: Sequence[str], *, kind: str = "user", algorithm: s
 @cache
 def users(count: int) -> tuple[str, ...]:
     return tuple(f"user-{number}" for number in range(count))
+
+
+@cache
+def placed(salt: str, algorithm: str) -> list[int]:
+    return buckets(salt, users(4000), algorithm=algorithm)
 
 
 def dependence(ones: Sequence[int], others: Sequence[int]) -> float:
@@ -101,6 +110,68 @@ def test_the_javascript_of_the_page_gives_the_same_2000_buckets() -> None:
         [node, "-e", code + answer], input=json.dumps(asked).encode(), capture_output=True, check=True
     )
     assert json.loads(ran.stdout) == [bucket(*each, algorithm="v2") for each in asked]
+
+
+def test_there_are_more_than_2000_vectors_of_every_shape() -> None:
+    assert sum(len(group["vectors"]) for group in GROUPS) >= 2_000
+    assert {group["algorithm"] for group in GROUPS} == set(ALGORITHMS)
+    assert {group["unit_kind"] for group in GROUPS} == {"user", "tenant", "conversation"}
+    assert {len(group["variants"]) for group in GROUPS} == {2, 3, 4, 5}
+    assert any(
+        first > last for group in GROUPS for each in group["variants"] for first, last in each["ranges"]
+    )
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group["salt"])
+def test_the_runtime_gives_every_vector_its_bucket_and_its_variant(group: dict[str, Any]) -> None:
+    documents = releases.documents()
+    rollout = documents["configuration/ROLLOUT/default/*"]
+    bare = {name: value for name, value in rollout["variants"][0].items() if name != "effective_from"}
+    rollout["salt"], rollout["algorithm"], rollout["unit"] = (
+        group["salt"],
+        group["algorithm"],
+        group["unit_kind"],
+    )
+    rollout["variants"] = [{**bare, **each} for each in group["variants"]]
+    live = releases.load(documents)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    found = [resolve(live, Request("ROLLOUT", unit=unit), now=now) for unit, _, _ in group["vectors"]]
+    assert [[each.request.unit, each.bucket, each.variant.version] for each in found] == group["vectors"]
+
+
+def agrees(*command: str) -> None:
+    ran = subprocess.run(
+        [*command, str(HERE / "golden" / "vectors.json")], capture_output=True, check=False, text=True
+    )
+    count = sum(len(group["vectors"]) for group in GROUPS)
+    assert (ran.stdout, ran.returncode) == (f"checked {count}\n", 0), ran.stderr
+
+
+def test_javascript_written_from_the_page_agrees_on_every_vector() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the vectors were not checked in JavaScript")
+    agrees(node, str(HERE / "golden" / "check.mjs"))
+
+
+def test_another_python_agrees_on_every_vector() -> None:
+    other = other_python()
+    agrees(other or sys.executable, "-S", str(HERE / "golden" / "check.py"))
+    if other is None:
+        pytest.skip("no other version of Python is on the PATH: the vectors were checked with this one only")
+
+
+def other_python() -> str | None:
+    """The newest other version of Python on this machine."""
+    for minor in reversed(range(8, 20)):
+        name = f"python3.{minor}"
+        found = Path(shutil.which(name) or "") if minor != sys.version_info.minor else Path()
+        if found.parent.name == "shims":  # pyenv's: it would only say that the version is not chosen here
+            versions = found.parents[1] / "versions"
+            found = next(versions.glob(f"3.{minor}.*/bin/{name}"), Path())
+        if found.is_file():
+            return str(found)
+    return None
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_buckets() -> None:
@@ -170,7 +241,7 @@ def test_the_kind_of_unit_is_part_of_the_hash(algorithm: str) -> None:
 def test_buckets_are_uniform_for_many_salts(algorithm: str) -> None:
     worst = 0.0
     for salt in SALTS:
-        counts = Counter(number // 1000 for number in buckets(salt, users(4000), algorithm=algorithm))
+        counts = Counter(number // 1000 for number in placed(salt, algorithm))
         worst = max(worst, chi_square([counts[band] for band in range(100)]))
     assert worst < critical(99)
 
@@ -189,10 +260,35 @@ def test_variants_are_uniform_among_those_whom_a_gate_lets_in(percent: int, algo
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_no_salt_says_anything_about_another(algorithm: str) -> None:
-    found = [buckets(salt, users(4000), algorithm=algorithm) for salt in SALTS[:11]]
+    found = [placed(salt, algorithm) for salt in SALTS[:11]]
     # Neighbouring salts, which differ in one character, and some that are far apart: 55 pairs.
     worst = max(dependence(one, other) for one, other in itertools.combinations(found, 2))
     assert worst < critical(81)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("share", "other"), [(10_000, 50_000), (50_000, 50_000), (1_000, 25_000)])
+def test_whom_a_rollout_takes_says_nothing_about_how_another_splits_them(
+    share: int, other: int, algorithm: str
+) -> None:
+    """All pairs of 50 salts: how many are in both the one's share and the other's, against what chance gives."""
+    ours = [(mask, mask.bit_count()) for mask in (inside(salt, share, algorithm) for salt in SALTS)]
+    theirs = [(mask, mask.bit_count()) for mask in (inside(salt, other, algorithm) for salt in SALTS)]
+    total = len(users(4000))
+    squares = []
+    for (one, ones), (two, twos) in (
+        (ours[left], theirs[right]) for left, right in itertools.permutations(range(len(SALTS)), 2)
+    ):
+        variance = ones * twos * (total - ones) * (total - twos) / (total**2 * (total - 1))
+        squares.append(((one & two).bit_count() - ones * twos / total) ** 2 / variance)
+    assert len(squares) == 2_450
+    assert max(squares) < 5.5**2
+    assert sum(squares) < critical(len(squares))
+
+
+def inside(salt: str, share: int, algorithm: str) -> int:
+    """Those of the users whose bucket is below a share, one bit for each."""
+    return sum(1 << place for place, number in enumerate(placed(salt, algorithm)) if number < share)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

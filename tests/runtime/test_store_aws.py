@@ -3,6 +3,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,6 +41,13 @@ def store(aws_url: str, bucket: str) -> AwsStore:
     store = make_store(aws_url, bucket)
     store.ensure()
     return store
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits between two tries: how often there is one is what the tests are about."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    monkeypatch.setattr("controlplane.runtime.stores.batches._LONGEST_WAIT", 0.001)
 
 
 class TestAwsStore(StoreContract):
@@ -136,6 +144,7 @@ def test_objects_and_items_lie_where_the_documentation_says(store: AwsStore, buc
     }
 
 
+@pytest.mark.usefixtures("hurried")
 def test_throttled_reads_and_writes_come_through(store: AwsStore) -> None:
     with throttled(store.dynamodb, "PutItem", times=2) as asked:
         assert store.move_pointer(pointer(1))
@@ -144,12 +153,14 @@ def test_throttled_reads_and_writes_come_through(store: AwsStore) -> None:
     assert len(asked) == 3
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_store_that_stays_throttled_is_unavailable_after_a_bounded_number_of_tries(store: AwsStore) -> None:
     with throttled(store.dynamodb, "GetItem", times=100) as asked, pytest.raises(StoreUnavailable):
         store.read_pointer("production")
     assert len(asked) == 3
 
 
+@pytest.mark.usefixtures("hurried")
 def test_unprocessed_items_are_written_after_all(store: AwsStore) -> None:
     with unprocessed(store.dynamodb, times=4) as held:
         store.write_entries("production", 1, MANY)
@@ -179,6 +190,7 @@ def test_a_snapshot_whose_reply_was_lost_is_written(store: AwsStore) -> None:
     assert store.read_snapshot("production", digest(DATA), limit=1000) == DATA
 
 
+@pytest.mark.usefixtures("hurried")
 def test_entries_whose_reply_was_lost_are_written(store: AwsStore) -> None:
     with reply_lost(store.dynamodb, "dynamodb", "BatchWriteItem") as lost:
         store.write_entries("production", 1, MANY)
@@ -193,6 +205,7 @@ def test_a_late_older_writer_whose_replies_are_all_lost_changes_nothing(store: A
     assert store.read_pointer("production") == pointer(5, "new")
 
 
+@pytest.mark.usefixtures("hurried")
 def test_an_unreachable_store_is_unavailable() -> None:
     store = make_store("http://127.0.0.1:9", "nothing-listens-here")
     with pytest.raises(StoreUnavailable):

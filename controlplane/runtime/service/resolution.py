@@ -22,7 +22,7 @@ from controlplane.runtime.service import shapes
 from controlplane.runtime.service.serving import Environment, Serving, serving_of
 from controlplane.runtime.services.configuration import utc_now
 from controlplane.runtime.services.health import who_threw
-from controlplane.runtime.services.measuring import labels_of
+from controlplane.runtime.services.measuring import count_kept_out, count_unit, labels_of
 from controlplane.runtime.snapshot import Snapshot
 
 router = APIRouter(prefix="/v1", tags=["Resolution"])
@@ -124,6 +124,10 @@ async def _resolve(where: Environment, asked: Asked) -> tuple[Resolution, Snapsh
         )
     seconds = time.perf_counter() - began
     where.metrics.lookup(**labels_of(asked.interaction, asked.tier, live, found), seconds=seconds)
+    if found.gate.included:
+        count_unit(where.metrics.units, found)
+    else:  # whoever asks obeys the gate and takes the legacy path
+        count_kept_out(where.metrics.units, live, found.request)
     return found, live
 
 

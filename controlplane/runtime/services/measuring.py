@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Final, TypedDict
 
-from controlplane.runtime.entries import interaction_key, tier_key
+from controlplane.runtime.entries import gate_key, interaction_key, tier_key
 from controlplane.runtime.interaction_codes import InteractionCode
 from controlplane.runtime.metrics import Metrics
-from controlplane.runtime.resolver import Resolution
+from controlplane.runtime.resolver import Request, Resolution, gate_unit
 from controlplane.runtime.services.answers import LLMResponse, Path, Step
 from controlplane.runtime.snapshot import Snapshot
+from controlplane.runtime.units import OUTSIDE, Units
 
 UNKNOWN: Final = "unknown"
 """What names are counted under that no release knows."""
@@ -44,6 +45,21 @@ def labels_of(
     }
 
 
+def count_unit(units: Units, found: Resolution) -> None:
+    """Count whose call a configuration answered."""
+    row = found.row
+    # Most configurations bucket users; what the properties of an answer say better is written out for its speed.
+    unit = found.request.unit if row.unit == "user" else found.unit
+    units.count(row.key, row.unit, unit, row.variants[found.place].version)
+
+
+def count_kept_out(units: Units, release: Snapshot, request: Request) -> None:
+    """Count whose call a gate kept out of configuration look-up."""
+    asked = gate_unit(release, request)
+    if asked is not None:
+        units.count(gate_key(request.interaction), *asked, OUTSIDE)
+
+
 @dataclass(slots=True)
 class Descent:
     """The steps down that a call has taken, with the words for each, and what it was served by when it took them."""
@@ -70,6 +86,12 @@ class Measurements:
     def resolved(self, descent: Descent, seconds: float) -> None:
         """A configuration was looked up."""
         self.metrics.lookup(**descent.labels, seconds=seconds)
+        if descent.found is not None:
+            count_unit(self.metrics.units, descent.found)
+
+    def kept_out(self, release: Snapshot, request: Request) -> None:
+        """A gate kept a call out."""
+        count_kept_out(self.metrics.units, release, request)
 
     def rendered(self, descent: Descent, seconds: float) -> None:
         """A prompt was rendered."""

@@ -14,7 +14,7 @@ from controlplane.runtime.errors import (
     TemplateRenderError,
 )
 from controlplane.runtime.providers.base import Message, ProviderRequest
-from controlplane.runtime.resolver import Reason, Resolution, in_gate
+from controlplane.runtime.resolver import Reason, Request, Resolution, in_gate
 from controlplane.runtime.services.answers import Path, Step
 from controlplane.runtime.services.calls import Call
 from controlplane.runtime.services.chain import Target, targets_of
@@ -86,7 +86,7 @@ class Planner:
             self._seen = descent.release = (
                 snapshot  # also the one that a later call without any is counted by
             )
-            kept_out = self._thrown(call) or _outside_of_the_gate(call, snapshot)
+            kept_out = self._thrown(call) or self._outside_of_the_gate(call, snapshot)
             if kept_out is not None:
                 return self._legacy(call, kept_out, descent)
             resolution = await self._resolve(call, snapshot, descent)
@@ -118,6 +118,21 @@ class Planner:
         """Who threw the interaction's kill switch, and why; None when nobody did."""
         switch = self._releases.switches.thrown(call.interaction)
         return None if switch is None else f"configuration look-up was switched off by {who_threw(switch)}"
+
+    def _outside_of_the_gate(self, call: Call, snapshot: Snapshot) -> str | None:
+        caller = call.caller
+        gate = in_gate(
+            snapshot,
+            call.interaction,
+            caller.user_id,
+            tenant_id=caller.tenant_id,
+            conversation_id=call.conversation_id,
+        )
+        if gate.included:
+            return None
+        asked = Request(call.interaction, call.tier, caller.tenant_id, caller.user_id, call.conversation_id)
+        self._measured.kept_out(snapshot, asked)
+        return f"the gate of {call.interaction}: {gate.why}"
 
     async def _resolve(self, call: Call, snapshot: Snapshot, descent: Descent) -> Resolution:
         started = time.perf_counter()
@@ -176,18 +191,6 @@ class Planner:
         descent.steps.append(step)
         descent.because.append(because)
         self._measured.stepped_down(descent, step, kind)
-
-
-def _outside_of_the_gate(call: Call, snapshot: Snapshot) -> str | None:
-    caller = call.caller
-    gate = in_gate(
-        snapshot,
-        call.interaction,
-        caller.user_id,
-        tenant_id=caller.tenant_id,
-        conversation_id=call.conversation_id,
-    )
-    return None if gate.included else f"the gate of {call.interaction}: {gate.why}"
 
 
 def _request(resolution: Resolution, rendered: RenderedTemplate) -> ProviderRequest:

@@ -1,0 +1,1 @@
+"""API tokens: a person's own keys for programs, and what each may do."""

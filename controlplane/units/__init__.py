@@ -1,0 +1,1 @@
+"""How many different users, tenants and conversations call: what heartbeats tell, hour by hour."""
