@@ -56,6 +56,10 @@ class Settings:
     proxies: int
     ticket_url: str | None
     """Where a ticket lives that a reason names, with `{ticket}` in its place."""
+    recorded_days: int = 7
+    """For how long recorded calls are kept, in the store and in Postgres."""
+    recorded_calls: int = 50_000
+    """How many recorded calls of each environment are kept in Postgres."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -77,10 +81,13 @@ class Settings:
             poll_seconds=read("CONTROLPLANE_POLL_SECONDS", _seconds, 5.0),
             proxies=read("CONTROLPLANE_PROXIES", _proxies, 0),
             ticket_url=read("CONTROLPLANE_TICKET_URL", _ticket_url, None),
+            recorded_days=read("CONTROLPLANE_RECORDED_DAYS", _whole(1, 90), 7),
+            recorded_calls=read("CONTROLPLANE_RECORDED_CALLS", _whole(100, 1_000_000), 50_000),
         )
         # What other programs read for themselves is only checked: it should stop the start, not one of them later on.
         read("CONTROLPLANE_ENVIRONMENTS", _environments, None)
         read("CONTROLPLANE_PROVIDERS", _providers, None)
+        read("CONTROLPLANE_RECORD_RATE", _rate, None)
         read("PG_BIN", _postgres_programs, None)
         if settings.port == settings.runtime_port:
             raise SettingsError("RUNTIME_PORT", str(settings.runtime_port), "another port than PORT")
@@ -123,6 +130,25 @@ def _proxies(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 9):
         raise _Wanted("the number of proxies in front of the site, 0 to 9")
     return int(text)
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise _Wanted(f"a whole number from {least:,} to {most:,}")
+        return int(text)
+
+    return parse
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:  # also refuses nan
+        raise _Wanted("a number from 0 to 1")
+    return rate
 
 
 def _database_url(text: str) -> str:

@@ -4,6 +4,7 @@ from controlplane.accounts import models as accounts
 from controlplane.audit import models as audit
 from controlplane.configurations import models as configurations
 from controlplane.db import Base
+from controlplane.decisions import models as decisions
 from controlplane.fleet import models as fleet
 from controlplane.guards import models as guards
 from controlplane.health import models as health
@@ -26,6 +27,7 @@ __all__ = [
     "accounts",
     "audit",
     "configurations",
+    "decisions",
     "fleet",
     "guards",
     "health",

@@ -17,13 +17,15 @@ from controlplane.audit.checks import look_after
 from controlplane.chores import Chore
 from controlplane.config import Settings, SettingsError
 from controlplane.db import make_engine
+from controlplane.decisions.checking import check_recorded
+from controlplane.decisions.reading import Bounds, read_recorded
 from controlplane.fleet.observing import observe
 from controlplane.guards.watching import watch
 from controlplane.plans.services import advance
 from controlplane.proposals.schedule import publish_due
 from controlplane.releases.worker import Worker, run
 from controlplane.runtime.signing import Signer, SigningKeyError, Verifier
-from controlplane.runtime.stores import ReleaseStore
+from controlplane.runtime.stores import DecisionLog, ReleaseStore
 from controlplane.runtime.stores.build import store_from_environment
 from controlplane.switches.export import bring_up
 
@@ -33,14 +35,20 @@ _SECONDS = 2.0
 _RECORD_SECONDS = 10.0
 # A minute that is over is looked at so much later at most.
 _GUARD_SECONDS = 10.0
-_CONNECTIONS = 8
+# Recorded calls are looked at afterwards, by people and against what was published: half a minute is soon enough.
+_CALLS_SECONDS = 30.0
+_CONNECTIONS = 10
 
 
 def chores_of(
-    engine: Engine, store: ReleaseStore, signer: Signer | None, verifier: Verifier | None = None
+    engine: Engine,
+    store: ReleaseStore,
+    signer: Signer | None,
+    verifier: Verifier | None = None,
+    bounds: Bounds | None = None,
 ) -> list[Chore]:
     """Return what is to be done for every environment besides exporting its releases."""
-    return [
+    chores = [
         Chore("kill switches", _SECONDS, lambda code: bring_up(engine, store, code, signer)),
         Chore("processes", _SECONDS, lambda code: observe(engine, store, code)),
         Chore("guards", _GUARD_SECONDS, lambda code: watch(engine, code)),
@@ -52,6 +60,13 @@ def chores_of(
             lambda code: look_after(engine, store, code, signer, verifier or Verifier()),
         ),
     ]
+    if isinstance(store, DecisionLog):
+        kept = bounds or Bounds()
+        chores += [
+            Chore("recorded calls", _CALLS_SECONDS, lambda code: read_recorded(engine, store, code, kept)),
+            Chore("replay", _CALLS_SECONDS, lambda code: check_recorded(engine, code)),
+        ]
+    return chores
 
 
 def end_when_told() -> None:
@@ -80,7 +95,8 @@ def main() -> None:
     store = store_from_environment(os.environ)
     engine = make_engine(settings.database_url, pool_size=_CONNECTIONS)
     worker = Worker(engine, store, prepare=getattr(store, "ensure", lambda: None), signer=signer)
-    chores.start(chores_of(engine, store, signer, verifier), engine, settings.database_url)
+    bounds = Bounds(days=settings.recorded_days, rows=settings.recorded_calls)
+    chores.start(chores_of(engine, store, signer, verifier, bounds), engine, settings.database_url)
     run(worker, settings.database_url, ready=lambda: print("ready", flush=True))
 
 

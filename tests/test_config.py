@@ -96,6 +96,9 @@ def test_empty_and_blank_count_as_not_set() -> None:
         ("CONTROLPLANE_ENVIRONMENTS", "production,production"),
         ("CONTROLPLANE_ENVIRONMENTS", "../x"),
         ("CONTROLPLANE_PROVIDERS", "ecoh"),
+        ("CONTROLPLANE_RECORD_RATE", "1.5"),
+        ("CONTROLPLANE_RECORDED_DAYS", "0"),
+        ("CONTROLPLANE_RECORDED_CALLS", "many"),
         ("PG_BIN", "/nowhere"),
     ],
 )

@@ -84,6 +84,7 @@ _LISTED = (
     Kind("release.published", "Release published", Holds.DOCUMENTS, _LIVE),
     Kind("release.reverted", "Release taken back", Holds.DOCUMENTS, _LIVE),
     Kind("release.rolled_back", "Rolled back", Holds.DOCUMENTS, _LIVE),
+    Kind("replay.mismatched", "Recorded calls decided otherwise", tone=_LOUD, changes=False),
     Kind("review.answered", "Query answered"),
     Kind("review.commented", "Review commented on"),
     Kind("review.disputed", "Change disputed", tone=_LOUD),

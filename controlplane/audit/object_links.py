@@ -75,6 +75,7 @@ _MAKERS: dict[str, Callable[[str, str | None], str | None]] = {
     "rollout": _rollout,
     "proposal": _proposal,
     "gate": lambda key, environment: _url("rollouts.gate", environment=environment, interaction=key),
+    "replay": lambda _key, environment: _url("recorded.index", environment=environment),
     "switch": lambda _key, environment: _url("switches.index", environment=environment),
     "prompt": lambda key, environment: _url("prompts.show", environment=environment, code=key),
     "snippet": lambda key, environment: _url("snippets.show", environment=environment, code=key),

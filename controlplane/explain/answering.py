@@ -91,6 +91,14 @@ def newest_snapshot(session: Session, environment: str) -> Snapshot | None:
     return None if release is None else _snapshot(session, release)
 
 
+def release_snapshot(session: Session, environment: str, number: int) -> Snapshot:
+    """Return a release of any time, made again and ready to be asked.
+
+    Raises `NotFound`, and `ValueError` when its entries are not those that its digest names.
+    """
+    return _snapshot(session, get_release(session, environment, number))
+
+
 def _answer(
     found: Snapshot, source: Source, asked: Asked, at: dt.datetime, switches: KillSwitches, pool: RenderPool
 ) -> Answer:

@@ -63,7 +63,9 @@ class Shown:
     def label(self) -> str:
         """The words of its chip."""
         if not self.running:
-            return _LABELS[self.state]
+            return (
+                "Ended with its rollout" if self.state == "cancelled" and self.note else _LABELS[self.state]
+            )
         return {
             Wait.TIME: "Runs",
             Wait.PERSON: "Waits for a person",
@@ -110,7 +112,7 @@ class Shown:
         if self.turn.wait is Wait.PERSON:
             return f"Next is {to}, as soon as somebody says so."
         if following.waits:
-            return f"Next is {to}: it may be taken when its time has come, and waits for somebody to say so."
+            return f"Next is {to}: when its time has come it waits for a person to say so."
         return f"Next is {to}, by itself."
 
 
@@ -138,8 +140,8 @@ def open_plans(session: Session, environment: str, *, at: dt.datetime) -> list[N
         Named(subject.named(session)[2], subject, shown(session, subject, plan, at=at))
         for plan, subject in named
     ]
-    # What is over needs nobody: its plan ended with it.
-    return [plan for plan in each if plan.shown.running or not plan.shown.stand.over]
+    # Of what has ended by now the worker takes note in a moment.
+    return [plan for plan in each if plan.shown.running or plan.shown.stopped]
 
 
 def shown_of(session: Session, subject: Subject, *, at: dt.datetime) -> Shown | None:
@@ -158,12 +160,14 @@ def shown(session: Session, subject: Subject, plan: Plan, *, at: dt.datetime) ->
     stand = subject.stand(session)
     steps = [Step(row.share, row.hold_minutes, row.waits, row.note) for row in rows]
     why = services.why_stopped(plan, stand) if plan.state == "running" else None
-    state, note = ("stopped", why) if why else (plan.state, plan.note)
+    state, note = plan.state, plan.note
+    if why:
+        state, note = "cancelled" if stand.over else "stopped", why
     turn = services.turn_of(plan, steps, stand, at=at)
-    return Shown(plan, state, note, stand, turn, _rows(plan, rows))
+    return Shown(plan, state, note, stand, turn, _rows(plan, state, rows))
 
 
-def _rows(plan: Plan, rows: Sequence[PlanStep]) -> tuple[Row, ...]:
+def _rows(plan: Plan, state: str, rows: Sequence[PlanStep]) -> tuple[Row, ...]:
     return tuple(
         Row(
             row.position,
@@ -174,17 +178,17 @@ def _rows(plan: Plan, rows: Sequence[PlanStep]) -> tuple[Row, ...]:
             row.reached_at,
             row.reached_by,
             row.release,
-            _stands(plan, row.position),
+            _stands(plan, state, row.position),
         )
         for row in rows
     )
 
 
-def _stands(plan: Plan, position: int) -> str:
+def _stands(plan: Plan, state: str, position: int) -> str:
     if position <= plan.step:
-        here = position == plan.step and plan.state in ("running", "stopped")
+        here = position == plan.step and state in ("running", "stopped")
         return "now" if here else "done"
-    if plan.state not in ("running", "stopped"):
+    if state not in ("running", "stopped"):
         return "dropped"
     return "next" if position == plan.step + 1 else "ahead"
 

@@ -70,7 +70,7 @@ def begin(session: Session, subject: Subject, *, steps: Sequence[Step], reason: 
     session.flush()
     _reach(session, plan, 0, at=at, by=actor.name, release=release)
     name = subject.named(session)[2]
-    sentence = f"gave {name} a plan in {plan.environment}: {shapes.in_words(steps)} of {stand.units}"
+    sentence = f"gave {name} a plan for {stand.units} in {plan.environment}: {shapes.in_words(steps)}"
     _tell(
         session, plan, "plan_started", sentence, words, actor=actor,
         change=({"plan": None}, {"plan": shapes.in_words(steps)}),
@@ -262,7 +262,7 @@ def _advance_one(session: Session, environment: str, number: int, at: dt.datetim
     stand = subject.stand(session)
     problem = why_stopped(plan, stand)
     if problem:
-        _stop(session, plan, problem, actor)
+        _stop(session, plan, problem, actor, for_good=stand.over is not None)
     elif turn_of(plan, steps_of(session, plan), stand, at=at).wait is Wait.NOTHING:
         plan.note = _known_against(session, plan)
         return plan.note is None and _take_or_stop(session, plan, subject, stand, actor=actor, at=at)
@@ -367,13 +367,18 @@ def _in_the_name_of(session: Session, plan: Plan) -> Actor:
     )
 
 
-def _stop(session: Session, plan: Plan, why: str, actor: Actor) -> None:
-    plan.state, plan.note = "stopped", why
-    plan.revision += 1
+def _stop(session: Session, plan: Plan, why: str, actor: Actor, *, for_good: bool = False) -> None:
+    """Have it take no further step, and keep why; for good when what it moved is over."""
+    if for_good:
+        _end(plan, "cancelled", by=actor.name)
+    else:
+        plan.state = "stopped"
+        plan.revision += 1
+    plan.note = why
     name = subject_of(plan).named(session)[2]
     _tell(
         session, plan, "plan_stopped", f"stopped the plan of {name} in {plan.environment}: {why}", None,
-        actor=actor, change=({"state": "running"}, {"state": "stopped"}),
+        actor=actor, change=({"state": "running"}, {"state": plan.state}),
     )  # fmt: skip
 
 

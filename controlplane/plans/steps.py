@@ -109,7 +109,7 @@ def in_words(steps: Sequence[Step]) -> str:
     """All steps in one line: "10 % 24 h → 50 % 24 h → 100 %"; a step that waits for a person says so."""
     told = [
         f"{share_words(step.share)}{'' if step is steps[-1] else f' {step.hold}'}"
-        f"{' when somebody says so' if step.waits else ''}"
+        f"{' (waits for a person)' if step.waits else ''}"
         for step in steps
     ]
     return " → ".join(told)

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
+from controlplane.decisions.reach import Reach, reach_of
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
 from controlplane.proposals import checks, reach, wording
 from controlplane.proposals.checks import Check
@@ -42,7 +43,7 @@ PARTS: Final = {
 WHOLE: Final = "all"
 _EVENTS: Final = 200
 
-Remembered = Callable[[str, Callable[[], list[Check]]], list[Check]]
+Remembered = Callable[[str, Callable[[], Any]], Any]
 """Gives what is known under a key, or makes it and knows it from then on."""
 
 
@@ -61,6 +62,7 @@ class Content:
     figures: list[Figures]
     text_count: int
     busy: str | None = None
+    recorded: Reach | None = None  # what it does to the calls that were recorded; None of one that is over
     shared: list[str] = field(default_factory=list)  # what newer snippets change among the entries
 
     @property
@@ -207,6 +209,7 @@ def _content(
         figures=priced,
         text_count=len(trials.changing_texts(composed)),
         busy=str(busy) if busy else None,
+        recorded=reach_of(session, proposal.environment, composed, now(), remembered=remembered),
         shared=told_of(session, [(each.key, each.before, each.after) for each in composed.changes]),
     )
 

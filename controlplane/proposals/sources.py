@@ -241,7 +241,7 @@ def _why_not_promoted(change: EntryChange, environment: str, other: str) -> str 
         return f"A gate's share belongs to its environment. Ticking it brings the share of {other}."
     variants, mine = (len(_variants(document)) for document in (change.after, change.before))
     if variants > 1:
-        return f"Is being rolled out in {other}. Ticking it brings the shares of {other} as well."
+        return _why_no_rollout(change, environment, other)
     if mine > 1:
         return f"Is being rolled out in {environment}. Ticking it ends that rollout with this version."
     if _newest(change.after) < _newest(change.before):
@@ -251,6 +251,17 @@ def _why_not_promoted(change: EntryChange, environment: str, other: str) -> str 
 
 def _variants(document: Document | None) -> list[Document]:
     return (document or {}).get("variants") or []
+
+
+def _why_no_rollout(change: EntryChange, environment: str, other: str) -> str:
+    there, here = _unit(change.after), _unit(change.before)
+    if len(_variants(change.before)) > 1 and there != here:
+        return f"Counts {there}s in {other} and {here}s in {environment}: ticking it draws everybody again."
+    return f"Is being rolled out in {other}. Ticking it brings the shares of {other} as well."
+
+
+def _unit(document: Document | None) -> str:
+    return str((document or {}).get("unit", "user"))
 
 
 def _newest(document: Document | None) -> int:

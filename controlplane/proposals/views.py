@@ -17,7 +17,6 @@ from controlplane.prompts.routing import retry_after
 from controlplane.prompts.textdiff import side_by_side
 from controlplane.proposals import listing, newer, pages, reviewing, services, wording
 from controlplane.proposals import schedule as schedules
-from controlplane.proposals.checks import Check
 from controlplane.proposals.inputs import COMMON_ZONES, CommentInput, ScheduleInput, SeenInput, moment_of
 from controlplane.proposals.models import Proposal
 from controlplane.proposals.pages import PARTS, WHOLE, ProposalPage
@@ -403,8 +402,8 @@ def _due_told(due: str, zone: str) -> Told:
         return Told(str(problem), problem=True)
 
 
-def _remembered(key: str, make: Callable[[], list[Check]]) -> list[Check]:
-    kept: list[Check] | None = cache.get(key)
+def _remembered(key: str, make: Callable[[], Any]) -> Any:
+    kept = cache.get(key)
     if kept is None:
         kept = make()
         cache.set(key, kept)

@@ -37,6 +37,7 @@ RESERVED_TIERS: Final = frozenset({"default"})
 MODEL_PARAMETERS: Final = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 CAPABILITIES: Final = ("chat", "streaming", "tools", "vision")
 PROVIDERS: Final = ("bedrock", "openai", "anthropic", "echo")
+RECORDED_CHOICES: Final = {"no": "Nothing", "length": "How long it is", "yes": "The value"}
 MOST_PARAMETERS: Final = 40
 # Types whose examples a form sends as JSON, and how one looks.
 _SPELLED: Final = {
@@ -217,6 +218,11 @@ class ParameterInput(_StructureInput):
     type: str
     required: bool = False
     untrusted: Annotated[bool, Field(exclude_if=_absent)] = False
+    recorded: Annotated[
+        Literal["no", "length", "yes"],
+        BeforeValidator(lambda value: value or "no"),
+        Field(exclude_if=lambda value: value == "no"),
+    ] = "no"
     description: Line = ""
     example: Any = None
 

@@ -60,7 +60,7 @@ class Interaction(Base):
     description: Mapped[str]
     parameters: Mapped[
         list[Json]
-    ]  # in order: name, type, required, description, example, and untrusted where it holds
+    ]  # in order: name, type, required, description, example, and untrusted and recorded where they hold
     # Buckets of the gate are counted with this salt and algorithm for ever, so that pausing and resuming moves nobody.
     gate_salt: Mapped[str]
     gate_algorithm: Mapped[str]

@@ -242,6 +242,7 @@ def _form_page(kind: Kind, form: Parsed[Any], row: Any = None, *, theirs: Any = 
         cancel_url=_home_of(kind, row.code) if row is not None else url_for(f".{kind.plural}"),
         parameter_rows=[*rows, *range(max(rows, default=-1) + 1, max(rows, default=-1) + 1 + SPARE_ROWS)],
         parameter_types=[(each, each) for each in PARAMETER_TYPES],
+        recorded_choices=list(inputs.RECORDED_CHOICES.items()),
         providers=[(each, each) for each in inputs.PROVIDERS],
         model_parameters=[(each, each.replace("_", " ")) for each in inputs.MODEL_PARAMETERS],
         capabilities=[(each, each) for each in inputs.CAPABILITIES],

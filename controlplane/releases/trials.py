@@ -1,19 +1,28 @@
 """What templates are tried with before they go live, and what they come to: each text once, in few jobs, within bounds."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy.orm import Session
 
+from controlplane.decisions.kept import recorded_values
 from controlplane.errors import NotFound, Refused
 from controlplane.prompts import standing
 from controlplane.prompts.contract import Verdict
 from controlplane.prompts.render_pool import RenderPool
 from controlplane.prompts.render_worker import Held
-from controlplane.prompts.rendering import EXAMPLES, SAMPLE, Input, Outcome, check_inputs, render_inputs
+from controlplane.prompts.rendering import (
+    EXAMPLES,
+    RECORDED,
+    SAMPLE,
+    Input,
+    Outcome,
+    check_inputs,
+    render_inputs,
+)
 from controlplane.releases import words
 from controlplane.releases.compose import Document
 from controlplane.releases.composed import Composed, Side, variants_of
@@ -129,6 +138,7 @@ class Renders:
     def __init__(self, session: Session, pool: RenderPool, *, most: int = 2 * MOST_TEXTS) -> None:
         self._session, self._pool, self._most = session, pool, most
         self._inputs: dict[bytes, list[Input]] = {}
+        self._recorded: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
         self._outcomes: dict[bytes, list[Outcome]] = {}
 
     def inputs(
@@ -139,6 +149,19 @@ class Renders:
         if key not in self._inputs:
             self._inputs[key] = inputs_of(self._session, interaction, declared, declared_before=before)
         return self._inputs[key]
+
+    def recorded(self, interaction: str, inputs: Sequence[Input]) -> list[Input]:
+        """Return the values of recorded calls as inputs: for looking only, nothing is refused for what they come to.
+
+        Of a call that is kept which is declared so; the rest is as in the first of the usual inputs.
+        """
+        if interaction not in self._recorded:
+            found = recorded_values(self._session, interaction)
+            self._recorded[interaction] = [
+                (f"recorded call of {at:%Y-%m-%d %H:%M:%S}", values) for at, values in found
+            ]
+        rest = inputs[0].values if inputs else {}
+        return [Input(name, {**rest, **values}, RECORDED) for name, values in self._recorded[interaction]]
 
     def of(self, body: str, declared: tuple[Parameter, ...], inputs: Sequence[Input]) -> list[Outcome] | None:
         """Return what a text makes of each input; None when as many as may be were rendered before it.

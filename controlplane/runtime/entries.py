@@ -15,6 +15,8 @@ import msgspec
 from controlplane.runtime import bucketing, canonical
 from controlplane.runtime.errors import EntryRefused
 
+RECORDED: Final = ("no", "length", "yes")
+"""How a value may be kept when calls are recorded: not at all, how long it was, or as it was."""
 PARAMETER_TYPES: Final = ("string", "text", "number", "boolean", "list", "object")
 UNIT_KINDS: Final = ("user", "tenant", "conversation")
 DEFAULT_TIER: Final = "default"
@@ -75,6 +77,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     example: object = None
     untrusted: bool = False
     """Written by strangers: unseen characters and chat formats' marks are taken out (`untrusted.py`)."""
+    recorded: str = "no"
+    """One of `RECORDED`; a word that this reader does not know keeps nothing, as does "no"."""
     fields: tuple[Field, ...] = ()
     """What an object holds, where that is declared; without it, what its examples hold is all that is known."""
     items: Items | None = None

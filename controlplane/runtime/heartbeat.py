@@ -9,9 +9,6 @@ import math
 import os
 import platform
 import random
-import re
-import secrets
-import socket
 import threading
 import time
 import weakref
@@ -25,6 +22,7 @@ import msgspec
 
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.metrics import Metrics
+from controlplane.runtime.process import process_name
 from controlplane.runtime.stores.base import HEARTBEAT_LIMIT
 from controlplane.runtime.ticking import Pace, Ticker
 
@@ -196,7 +194,7 @@ class Heartbeat:
             self.beat()
 
     def _begin(self) -> None:
-        self.process = _process_name()
+        self.process = process_name()
         self._started = _now()
         self._due = 0.0
         self._news = None
@@ -205,11 +203,6 @@ class Heartbeat:
         """Another process: another name, and a thread of its own."""
         self._begin()
         self._ticker.after_fork(restart=self._running)
-
-
-def _process_name() -> str:
-    host = re.sub(r"[^\x21-\x7e]", "-", socket.gethostname())[:200]
-    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _now() -> str:

@@ -5,6 +5,7 @@ dates does not count: then the row's baseline is taken if that counts, else the 
 """
 
 from bisect import bisect_right
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +13,7 @@ import msgspec
 
 from controlplane.runtime.bucketing import BUCKETS, encode_unit, scale
 from controlplane.runtime.entries import Model, Variant
-from controlplane.runtime.errors import ConfigurationNotFoundError
+from controlplane.runtime.errors import ConfigurationNotFoundError, SnapshotRefused
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.tables import (
     REST,
@@ -37,6 +38,7 @@ __all__ = [
     "gate_unit",
     "in_gate",
     "resolve",
+    "resolve_by",
 ]
 
 
@@ -118,7 +120,7 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
     @property
     def unit(self) -> str | None:
         """What the row buckets, of this request: the user's id, the tenant's or the conversation's."""
-        return _unit(self.row.unit, self.request)
+        return unit_of(self.row.unit, self.request)
 
     @property
     def baseline_version(self) -> int:
@@ -153,6 +155,9 @@ class Resolution(msgspec.Struct, frozen=True, gc=False):
             f"baseline, version {version}",
         }[self.chosen]
 
+
+BucketOf = Callable[[Row | Door, Request], int | None]
+"""Says in which bucket a request's unit is by the salt of a row or a gate; None when there is no unit."""
 
 # Read off an enumeration in every call, they would cost as much as a look-up.
 _ONLY: Final = Chosen.ONLY
@@ -200,6 +205,21 @@ def resolve(snapshot: Snapshot, request: Request, *, now: datetime) -> Resolutio
     )
 
 
+def resolve_by(
+    snapshot: Snapshot, request: Request, bucket_of: BucketOf, *, now: datetime
+) -> tuple[GateDecision, Resolution | None]:
+    """Return what `in_gate` and `resolve` say of a request whose buckets are told instead of being worked out here.
+
+    For requests of which the buckets were kept and the unit was not. No resolution: no row counts.
+    """
+    table: Table = snapshot.tables.get(request.interaction) or table_of(snapshot, request.interaction)
+    gate = _EVERYONE if table.door is None else _decide_by(table.door, request, bucket_of)
+    try:
+        return gate, _ask_in_order(snapshot, table, request, now, bucket_of)
+    except (ConfigurationNotFoundError, SnapshotRefused):
+        return gate, None
+
+
 def in_gate(
     snapshot: Snapshot,
     interaction: str,
@@ -219,17 +239,19 @@ def gate_unit(snapshot: Snapshot, request: Request) -> tuple[str, str | None] | 
     """Return the kind of unit that the interaction's gate buckets, and this request's; None without a gate."""
     table: Table = snapshot.tables.get(request.interaction) or table_of(snapshot, request.interaction)
     door = table.door
-    return None if door is None else (door.unit, _unit(door.unit, request))
+    return None if door is None else (door.unit, unit_of(door.unit, request))
 
 
-def _ask_in_order(snapshot: Snapshot, table: Table, request: Request, now: datetime) -> Resolution:
+def _ask_in_order(
+    snapshot: Snapshot, table: Table, request: Request, now: datetime, bucket_of: BucketOf | None = None
+) -> Resolution:
     """Ask row after row: where nobody has asked before, and where the first row does not count now."""
     passed_over: tuple[str, ...] = ()
     interaction, tier, tenant = request.interaction, request.tier, request.tenant_id
     for row in rows_in_order(snapshot, interaction, tier, tenant):
         if not passed_over:
             table.keep(tier, tenant, row)
-        answer = _answer(table, row, request, now, passed_over)
+        answer = _answer(table, row, request, now, passed_over, bucket_of)
         if answer is not None:
             return answer
         passed_over += (row.key,)
@@ -237,32 +259,47 @@ def _ask_in_order(snapshot: Snapshot, table: Table, request: Request, now: datet
 
 
 def _answer(
-    table: Table, row: Row, request: Request, now: datetime, passed_over: tuple[str, ...] = ()
+    table: Table,
+    row: Row,
+    request: Request,
+    now: datetime,
+    passed_over: tuple[str, ...] = (),
+    bucket_of: BucketOf | None = None,
 ) -> Resolution | None:
     """Return the answer of a row, with dates, other units than users and calls without one; None if it does not count."""
     if row is UNASKED:
         return None
-    place, chosen, bucket = _choose(row, request)
+    place, chosen, bucket = _choose(row, request, bucket_of or _hashed)
     if place and not row.variants[place].counts(now):
         place, chosen = 0, Chosen.BASELINE_INSTEAD
     if not row.variants[place].counts(now):
         return None
-    gate = _EVERYONE if table.door is None else _decide(table.door, request)
+    if table.door is None:
+        gate = _EVERYONE
+    elif bucket_of is None:
+        gate = _decide(table.door, request)
+    else:
+        gate = _decide_by(table.door, request, bucket_of)
     return Resolution(request, row, place, chosen, bucket, gate, passed_over)
 
 
-def _choose(row: Row, request: Request) -> tuple[int, Chosen, int | None]:
+def _choose(row: Row, request: Request, bucket_of: BucketOf) -> tuple[int, Chosen, int | None]:
     """Return the place of the variant, how it was found, and the bucket, dates left aside."""
     if len(row.variants) == 1:
         return 0, Chosen.ONLY, None
-    unit = _unit(row.unit, request)
-    if not unit:
+    bucket = bucket_of(row, request)
+    if bucket is None:
         return 0, Chosen.NO_UNIT, None
-    bucket = scale(row.hash(row.prefix + encode_unit(unit)))
     return row.places[bisect_right(row.cuts, bucket)], Chosen.RANGE, bucket
 
 
-def _unit(kind: str, request: Request) -> str | None:
+def _hashed(where: Row | Door, request: Request) -> int | None:
+    unit = unit_of(where.unit, request)
+    return scale(where.hash(where.prefix + encode_unit(unit))) if unit else None
+
+
+def unit_of(kind: str, request: Request) -> str | None:
+    """Return the id that is bucketed where units are of this kind."""
     if kind == "tenant":
         return request.tenant_id or request.unit
     if kind == "conversation":
@@ -271,11 +308,18 @@ def _unit(kind: str, request: Request) -> str | None:
 
 
 def _decide(door: Door, request: Request) -> GateDecision:
-    unit = _unit(door.unit, request)
+    unit = unit_of(door.unit, request)
     if not unit:
         return _NO_UNIT
     bucket = scale(door.hash(door.prefix + encode_unit(unit)))
     return GateDecision(bisect_right(door.boundaries, bucket) % 2 == 1, bucket)
+
+
+def _decide_by(door: Door, request: Request, bucket_of: BucketOf) -> GateDecision:
+    bucket = bucket_of(door, request)
+    return (
+        _NO_UNIT if bucket is None else GateDecision(bisect_right(door.boundaries, bucket) % 2 == 1, bucket)
+    )
 
 
 def _refuse_other_types(id_: object, what: str) -> None:

@@ -54,6 +54,7 @@ BLUEPRINTS = (
     "controlplane.proposals.choosing_views",
     "controlplane.proposals.offering_views",
     "controlplane.explain.views",
+    "controlplane.decisions.views",
     "controlplane.overview.views",
     "controlplane.coverage.views",
     "controlplane.api.views",

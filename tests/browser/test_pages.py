@@ -79,6 +79,7 @@ AT_STAGING = {
     "a proposal's checks": "proposals/{proposal}?part=checks",
     "a proposal's conversation": "proposals/{proposal}?part=conversation",
     "a proposal on one page": "proposals/{proposal}?part=all&view=split",
+    "recorded calls on a proposal": "proposals/{proposal}/recorded",
     "a proposal that clashes": "proposals/{clash}",
     "choose what shall hold": "proposals/{clash}/conflict",
     "where a proposal comes from": "proposals/new",
@@ -92,6 +93,7 @@ AT_STAGING = {
     "processes": "processes",
     "coverage": "coverage",
     "a failure rehearsed": "coverage/rehearsal?provider=bedrock",
+    "recorded calls": "recorded",
     "explain": "explain",
     "an explanation": "explain?interaction=COACHING_RESPONSE&tier=premium&unit=u-1&other=u-2&values=%7B%7D",
 }

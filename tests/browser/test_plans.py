@@ -37,7 +37,7 @@ def test_a_rollout_is_raised_planned_and_aborted_on_a_phone(phone: Page, running
         give_a_plan(phone, address)
         seconds = abort(phone, address)
         print(f"from page open to aborted at 390 px: {seconds:.1f} s")
-        expect(phone.locator("#plan")).to_contain_text("Stopped")
+        expect(phone.locator("#plan")).to_contain_text("Ended with its rollout")
         place.wait_until_live()
         assert place.model("user-1") == "CLAUDE_SONNET_4_5"
     finally:

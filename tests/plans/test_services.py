@@ -113,28 +113,30 @@ def test_a_worker_that_was_away_takes_one_step_and_holds_it(planned: Planned) ->
 
 
 @pytest.mark.parametrize(
-    ("act", "note"),
+    ("act", "becomes", "note"),
     [
         (
             lambda session, rollout, actor: rollouts.set_share(
                 session, rollout, share=30_000, reason=REASON, actor=actor
             ),
+            "stopped",
             "Somebody else moved it: it is at 30 % since release",
         ),
         (
             lambda session, rollout, actor: rollouts.abort(session, rollout, reason=REASON, actor=actor),
+            "cancelled",
             "Aborted at 10 %",
         ),
     ],
 )
 def test_what_others_do_stops_it_with_a_note(
-    planned: Planned, act: Callable[[Session, Rollout, Actor], object], note: str
+    planned: Planned, act: Callable[[Session, Rollout, Actor], object], becomes: str, note: str
 ) -> None:
     planned.with_rollout(lambda session, rollout: act(session, rollout, planned.actor))
     share = planned.stands[2]
     assert planned.look(dt.timedelta(0)) == 0
     state, step, still, said = planned.stands
-    assert (state, step, still) == ("stopped", 0, share)
+    assert (state, step, still) == (becomes, 0, share)
     assert said is not None
     assert said.startswith(note)
     assert planned.look(9 * DAY) == 0

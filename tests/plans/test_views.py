@@ -44,7 +44,7 @@ def test_a_rollout_is_started_with_a_plan_taken_further_stopped_and_cancelled(
     address = started(publisher, plan="standard", share="1")
     page = publisher.get(address)
     assert "Next is 10 %, by itself." in page.body
-    assert "a plan in production: 1 % 24 h → 10 % 24 h → 50 % 24 h → 100 % of users" in page.body
+    assert "a plan for users in production: 1 % 24 h → 10 % 24 h → 50 % 24 h → 100 %" in page.body
     plan = newest(walk)
     sent = {**page.form(f"{plan}/cancel"), "reason": REASON}
     assert publisher.post(f"{plan}/next", {**sent, "reason": ""}).status == 422
@@ -82,7 +82,7 @@ def test_the_form_offers_plans_takes_rows_and_keeps_what_was_typed(publisher: Pa
     page = publisher.submit(page, address, {"steps.2.hold": "2 h"})
     assert page.error_of("steps.1.share") == "A plan climbs: this is below the 20 % before it."
     page = publisher.follow(publisher.submit(page, address, {"steps.1.share": "", "steps.3.share": ""}))
-    assert "a plan in production: 20 % 24 h → 50 % when somebody says so of users" in page.body
+    assert "a plan for users in production: 20 % 24 h → 50 % (waits for a person)" in page.body
     assert len(walk.owned()[1]) == 20_000
     page = publisher.get(address)
     assert list(page.form(address)) == [
@@ -94,7 +94,7 @@ def test_the_form_offers_plans_takes_rows_and_keeps_what_was_typed(publisher: Pa
         "reason",
     ]
     page = publisher.follow(publisher.submit(page, address, {"steps.0.share": "60", "reason": REASON}))
-    assert "60 % when somebody says so, where it was 50 % when somebody says so" in page.body
+    assert "60 % (waits for a person), where it was 50 % (waits for a person)" in page.body
     late = publisher.post(address, {"revision": "1", "steps.0.share": "70", "reason": REASON})
     assert late.status == 409
 
@@ -112,6 +112,7 @@ def test_the_page_says_at_once_what_stops_a_plan(publisher: PageClient, walk: Wa
     publisher.post(f"{address}/abort", {"reason": REASON})
     page = publisher.get(address)
     assert "Aborted at 30 %: nobody is on version 2 by this rollout." in page.body
+    assert "Ended with its rollout" in page.body
     assert publisher.post(f"{plan}/go-on", {"reason": REASON}).status == 409
 
 

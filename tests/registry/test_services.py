@@ -141,15 +141,17 @@ def test_an_added_parameter_is_named_in_the_audit(first_data: Session, actor_as:
     assert last_event(first_data).sentence == "changed interaction KPI_ANALYSIS: parameter currency added"
 
 
-def test_what_strangers_write_is_declared_and_leaves_other_documents_as_they_were(
-    first_data: Session, actor_as: ActorAs
+@pytest.mark.parametrize("mark", [{"untrusted": True}, {"recorded": "yes"}, {"recorded": "length"}])
+def test_what_is_declared_of_one_value_leaves_other_documents_as_they_were(
+    first_data: Session, actor_as: ActorAs, mark: dict[str, Any]
 ) -> None:
     row = services.get(first_data, Interaction, "COACHING_RESPONSE")
     before = interaction_document(row)["parameters"]
-    marked = [{**each, "untrusted": each["name"] == "user_message"} for each in row.parameters]
+    plain = {"untrusted": False, "recorded": "no"}
+    marked = [{**each, **(mark if each["name"] == "user_message" else plain)} for each in row.parameters]
     given = interaction_input(row, parameters=marked)
     services.update(first_data, row, given, revision=row.revision, actor=actor_as("admin"))
-    expected = [each | ({"untrusted": True} if each["name"] == "user_message" else {}) for each in before]
+    expected = [each | (mark if each["name"] == "user_message" else {}) for each in before]
     assert interaction_document(row)["parameters"] == expected
 
 

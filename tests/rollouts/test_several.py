@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from controlplane.accounts.actor import Role
 from controlplane.db import Json
 from controlplane.errors import Conflict, Refused
+from controlplane.proposals.sources import from_environment
 from controlplane.releases import services as releases
 from controlplane.releases.saved import saved_entries
 from controlplane.rollouts import documents, services, standing
@@ -202,8 +203,19 @@ def test_the_unit_is_chosen_at_the_start_and_kept_until_the_end(walk: Walk) -> N
     walk.abort(standing.running(walk.session, "production")[0].rollout)
     saved, _ = saved_entries(walk.session, "production")
     assert saved[KEY]["unit"] == "tenant"
+    assert [each.key for each in from_environment(walk.session, "production", "staging").entries] == []
     with pytest.raises(Refused, match="Choose one of"):
         walk.start_several({2: 1}, unit="planet")
+
+
+def test_promoting_a_rollout_that_counts_otherwise_is_not_ticked(walk: Walk) -> None:
+    walk.start_several({2: 50_000}, unit="tenant")
+    walk.environment = "staging"
+    walk.start_several({2: 10_000})
+    (offered,) = from_environment(walk.session, "production", "staging").entries
+    assert offered.notes == (
+        "Counts users in staging and tenants in production: ticking it draws everybody again.",
+    )
 
 
 def test_the_pages_start_two_move_both_and_end_them(walk: Walk, client_as: ClientAs) -> None:

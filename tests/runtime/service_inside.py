@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
-from controlplane.runtime import Client
+from controlplane.runtime import Client, recording
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.providers import ProviderManager
 from controlplane.runtime.service.http import create_app, make_environment
@@ -77,14 +77,24 @@ class Inside:
 
 @asynccontextmanager
 async def inside(
-    *recorders: Recorder, entries: coaching.Documents | None = None, bodies: tuple[str, ...] = ()
+    *recorders: Recorder,
+    entries: coaching.Documents | None = None,
+    bodies: tuple[str, ...] = (),
+    kept_in: MemoryStore | None = None,
 ) -> AsyncIterator[Inside]:
-    """The service with a release of production and these providers."""
+    """The service with a release of production and these providers; it records all calls in `kept_in`."""
     store, metrics = MemoryStore(), Metrics("production")
     publish(store, 12, coaching.release(entries, bodies=bodies))
     providers = ProviderManager({recorder.name: recorder for recorder in recorders})
     client = Client(store, "production", environ={})
-    environment = make_environment(client, providers, metrics, store=store, settings=ServiceSettings())
+    environment = make_environment(
+        client,
+        providers,
+        metrics,
+        store=store,
+        settings=ServiceSettings(),
+        recorder=recording.Recorder(kept_in, "production", rate=1) if kept_in else None,
+    )
     server = uvicorn.Server(
         uvicorn.Config(create_app([environment], providers), log_level="error", access_log=False)
     )

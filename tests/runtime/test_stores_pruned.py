@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from controlplane.runtime.errors import StoreError
-from controlplane.runtime.stores import PrunableStore
 from controlplane.runtime.stores.aws import AwsStore
 from controlplane.runtime.stores.file import FileStore
 from controlplane.runtime.stores.memory import MemoryStore
+from tests.runtime.decision_contract import HOUR, DecisionContract
 from tests.runtime.emulator import emulator, hooked, make_store
 from tests.runtime.prunable_contract import EvidenceContract, PrunableContract
 
@@ -26,27 +26,30 @@ def aws_store(aws_url: str) -> AwsStore:
     return store
 
 
-class TestMemoryStorePruned(PrunableContract, EvidenceContract):
+class TestMemoryStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture
-    def store(self) -> PrunableStore:
+    def store(self) -> MemoryStore:
         return MemoryStore()
 
 
-class TestFileStorePruned(PrunableContract, EvidenceContract):
+class TestFileStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> PrunableStore:
+    def store(self, tmp_path: Path) -> FileStore:
         return FileStore(tmp_path / "releases")
 
 
-class TestAwsStorePruned(PrunableContract, EvidenceContract):
+class TestAwsStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture
-    def store(self, aws_store: AwsStore) -> PrunableStore:
+    def store(self, aws_store: AwsStore) -> AwsStore:
         return aws_store
 
 
 def test_a_table_that_is_not_there_yet_holds_nothing_to_list(aws_url: str) -> None:
     store = make_store(aws_url, "not-yet")
     assert (store.list_environments(), list(store.list_entries("production"))) == ([], [])
+    assert (
+        list(store.list_decisions("production", HOUR)) == list(store.list_decision_hours("production")) == []
+    )
 
 
 def test_an_object_that_s3_did_not_delete_is_an_error_and_not_an_absence(aws_store: AwsStore) -> None:

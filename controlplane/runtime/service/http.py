@@ -10,6 +10,7 @@ from controlplane.runtime.client import Client
 from controlplane.runtime.heartbeat import Heartbeat
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.providers.manager import ProviderManager
+from controlplane.runtime.recording import Recorder
 from controlplane.runtime.service import generation, operation, pages, resolution
 from controlplane.runtime.service.edge import Edge
 from controlplane.runtime.service.problems import register_problems
@@ -21,6 +22,7 @@ from controlplane.runtime.services.template import LLMTemplateService
 from controlplane.runtime.signing import Verifier
 from controlplane.runtime.stores.base import ReleaseStore
 from controlplane.runtime.stores.build import store_from_environment
+from controlplane.runtime.stores.decisions import DecisionLog
 
 _DESCRIPTION = """Calls of language models as the live release configures them: which model, which prompt and which
 parameters, decided by administrators and read from memory. Errors are problem details (RFC 9457) with the id of the
@@ -37,7 +39,10 @@ def app_from_environment(environ: Mapping[str, str]) -> FastAPI:
     for code in settings.environments:
         metrics = Metrics(code)
         releases = _releases(settings, store, code, verifier, metrics, environ)
-        environments.append(make_environment(releases, providers, metrics, store=store, settings=settings))
+        recorder = Recorder.from_environment(store, code, environ) if isinstance(store, DecisionLog) else None
+        environments.append(
+            make_environment(releases, providers, metrics, store=store, settings=settings, recorder=recorder)
+        )
     if settings.telemetry:
         from controlplane.runtime.telemetry import observe
 
@@ -76,17 +81,19 @@ def make_environment(
     *,
     store: ReleaseStore,
     settings: ServiceSettings,
+    recorder: Recorder | None = None,
 ) -> Environment:
     """One environment: its source, the services on top, and what counts and tells."""
     configurations = LLMConfigurationService(releases)
     seconds = settings.heartbeat_seconds
     return Environment(
         releases=releases,
-        service=LLMService(releases, providers, metrics=metrics),
+        service=LLMService(releases, providers, metrics=metrics, recorder=recorder),
         configurations=configurations,
         templates=LLMTemplateService(configurations),
         metrics=metrics,
         heartbeat=Heartbeat(store, releases, metrics, seconds=seconds) if seconds else None,
+        recorder=recorder,
     )
 
 

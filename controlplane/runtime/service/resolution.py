@@ -39,7 +39,10 @@ async def resolve_one(
     """
     where = serving.environment(asked.environment)
     one = Asked(asked.interaction, asked.tier or None, asked.tenant, asked.unit)
-    found, _ = await _resolve(where, one)
+    found, live = await _resolve(where, one)
+    if where.recorder is not None:
+        switched_off = where.releases.switches.thrown(one.interaction) is not None
+        where.recorder.decided(live, found, switched_off=switched_off)
     return _answer(where, found)
 
 

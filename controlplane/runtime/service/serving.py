@@ -9,6 +9,7 @@ from fastapi import Request
 from controlplane.runtime.heartbeat import Heartbeat
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.providers.manager import ProviderManager
+from controlplane.runtime.recording import Recorder
 from controlplane.runtime.service.problems import UnknownEnvironmentError
 from controlplane.runtime.services.configuration import LLMConfigurationService
 from controlplane.runtime.services.llm import LLMService
@@ -40,6 +41,7 @@ class Environment:
     templates: LLMTemplateService
     metrics: Metrics
     heartbeat: Heartbeat | None = None
+    recorder: Recorder | None = None
 
     @property
     def code(self) -> str:
@@ -51,9 +53,13 @@ class Environment:
         self.releases.start()
         if self.heartbeat is not None:
             self.heartbeat.start()
+        if self.recorder is not None:
+            self.recorder.start()
 
     def close(self) -> None:
-        """Stop both."""
+        """Stop all of it."""
+        if self.recorder is not None:
+            self.recorder.close()
         if self.heartbeat is not None:
             self.heartbeat.close()
         self.releases.close()

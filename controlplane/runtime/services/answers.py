@@ -11,6 +11,15 @@ class Path(StrEnum):
     LEGACY = "legacy"
 
 
+class KeptOut(StrEnum):
+    """Who kept a call from configuration look-up: then the legacy path is what was wanted."""
+
+    CALL = "call"
+    SERVICE = "service"
+    SWITCH = "switch"
+    GATE = "gate"
+
+
 class Step(StrEnum):
     """A step down from what was wanted; each is counted and named in the answer."""
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from controlplane.runtime.interaction_codes import InteractionCode
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.providers.manager import ProviderManager
+from controlplane.runtime.recording import Recorder
 from controlplane.runtime.services.answers import LLMResponse
 from controlplane.runtime.services.calls import (
     INSIGHTS,
@@ -56,6 +57,7 @@ class LLMService:
         legacy: PromptService | None = None,
         clock: Callable[[], datetime] = utc_now,
         metrics: Metrics | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self._releases = releases
         self._providers = providers
@@ -73,7 +75,12 @@ class LLMService:
             use_config_lookup=use_config_lookup,
         )
         self._workflows = WorkflowOrchestrator(
-            planner, providers, releases, self._measured, timeout_seconds=timeout_seconds
+            planner,
+            providers,
+            releases,
+            self._measured,
+            timeout_seconds=timeout_seconds,
+            recorder=recorder,
         )
 
     def acting_for(self, *, tenant_id: str | None = None, user_id: str | None = None) -> "LLMService":

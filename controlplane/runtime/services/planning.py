@@ -1,9 +1,9 @@
 """What is sent to whom: the path that a call takes, and every step down from what was wanted."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from controlplane.runtime.errors import (
     ConfigurationNotFoundError,
@@ -15,7 +15,7 @@ from controlplane.runtime.errors import (
 )
 from controlplane.runtime.providers.base import Message, ProviderRequest
 from controlplane.runtime.resolver import Reason, Request, Resolution, in_gate
-from controlplane.runtime.services.answers import Path, Step
+from controlplane.runtime.services.answers import KeptOut, Path, Step
 from controlplane.runtime.services.calls import Call
 from controlplane.runtime.services.chain import Target, targets_of
 from controlplane.runtime.services.configuration import LLMConfigurationService, NoReleaseError
@@ -51,6 +51,19 @@ class Plan:
     descent: Descent
     resolution: Resolution | None = None
     rendered: RenderedTemplate | None = None
+    kept_out: KeptOut | None = None
+    """Who kept the call from the configuration path, where that was meant."""
+    values: Mapping[str, object] | None = None
+    """What the prompt was rendered with."""
+    snapshot: Snapshot | None = None
+    """The release that was asked; None when none was."""
+    at: float = field(default_factory=time.time)
+    """When it was made, in seconds since 1970."""
+
+
+class _Refusal(NamedTuple):
+    by: KeptOut
+    why: str
 
 
 class Planner:
@@ -77,9 +90,10 @@ class Planner:
     async def plan(self, call: Call) -> Plan:
         """Resolve and render what the live release says of a call; where that cannot be, plan the legacy path."""
         descent = Descent(call.interaction, call.tier, self._seen)
+        snapshot: Snapshot | None = None
         kept_out = self._unwanted(call)
         if kept_out is not None:
-            return self._legacy(call, kept_out, descent)
+            return self._legacy(call, kept_out.why, descent, by=kept_out.by)
         try:
             # One release, from here to the end.
             snapshot = await self._configurations.live(call.interaction, call.caller.tenant_id)
@@ -88,12 +102,13 @@ class Planner:
             )
             kept_out = self._thrown(call) or self._outside_of_the_gate(call, snapshot)
             if kept_out is not None:
-                return self._legacy(call, kept_out, descent)
+                return self._legacy(call, kept_out.why, descent, snapshot, by=kept_out.by)
             resolution = await self._resolve(call, snapshot, descent)
-            rendered = await self._render(call, snapshot, resolution, descent)
+            values = call.values()
+            rendered = await self._render(values, snapshot, resolution, descent)
         except _MISSING as problem:
             self._step_down(descent, problem)
-            return self._legacy(call, str(problem), descent)
+            return self._legacy(call, str(problem), descent, snapshot)
         self._measured.took(descent, Path.CONFIGURATION)
         return Plan(
             path=Path.CONFIGURATION,
@@ -104,22 +119,26 @@ class Planner:
             descent=descent,
             resolution=resolution,
             rendered=rendered,
+            values=values,
+            snapshot=snapshot,
         )
 
-    def _unwanted(self, call: Call) -> str | None:
-        """Why configuration look-up is not even begun, in words; None when it is."""
+    def _unwanted(self, call: Call) -> _Refusal | None:
+        """Who did not even want configuration look-up to begin; None when it does."""
         if not call.look_up:
-            return "configuration look-up is switched off for this call"
+            return _Refusal(KeptOut.CALL, "configuration look-up is switched off for this call")
         if not self._use_config_lookup:
-            return "configuration look-up is switched off for this service"
+            return _Refusal(KeptOut.SERVICE, "configuration look-up is switched off for this service")
         return None
 
-    def _thrown(self, call: Call) -> str | None:
+    def _thrown(self, call: Call) -> _Refusal | None:
         """Who threw the interaction's kill switch, and why; None when nobody did."""
         switch = self._releases.switches.thrown(call.interaction)
-        return None if switch is None else f"configuration look-up was switched off by {who_threw(switch)}"
+        if switch is None:
+            return None
+        return _Refusal(KeptOut.SWITCH, f"configuration look-up was switched off by {who_threw(switch)}")
 
-    def _outside_of_the_gate(self, call: Call, snapshot: Snapshot) -> str | None:
+    def _outside_of_the_gate(self, call: Call, snapshot: Snapshot) -> _Refusal | None:
         caller = call.caller
         gate = in_gate(
             snapshot,
@@ -132,7 +151,7 @@ class Planner:
             return None
         asked = Request(call.interaction, call.tier, caller.tenant_id, caller.user_id, call.conversation_id)
         self._measured.kept_out(snapshot, asked)
-        return f"the gate of {call.interaction}: {gate.why}"
+        return _Refusal(KeptOut.GATE, f"the gate of {call.interaction}: {gate.why}")
 
     async def _resolve(self, call: Call, snapshot: Snapshot, descent: Descent) -> Resolution:
         started = time.perf_counter()
@@ -152,10 +171,10 @@ class Planner:
         return resolution
 
     async def _render(
-        self, call: Call, snapshot: Snapshot, resolution: Resolution, descent: Descent
+        self, values: Mapping[str, object], snapshot: Snapshot, resolution: Resolution, descent: Descent
     ) -> RenderedTemplate:
         started = time.perf_counter()
-        prompt, values = resolution.prompt, call.values()
+        prompt = resolution.prompt
         try:
             rendered = await self._templates.render_template(
                 prompt.code, values, version=prompt, snapshot=snapshot
@@ -171,7 +190,15 @@ class Planner:
         self._measured.rendered(descent, time.perf_counter() - started)
         return rendered
 
-    def _legacy(self, call: Call, why: str, descent: Descent) -> Plan:
+    def _legacy(
+        self,
+        call: Call,
+        why: str,
+        descent: Descent,
+        snapshot: Snapshot | None = None,
+        *,
+        by: KeptOut | None = None,
+    ) -> Plan:
         self._measured.took(descent, Path.LEGACY)
         request = call.legacy_request(self._prompts)
         return Plan(
@@ -181,6 +208,8 @@ class Planner:
             targets=[Target(self._prompts.legacy.provider, request.model_id)],
             instructions=request.system or "",
             descent=descent,
+            kept_out=by,
+            snapshot=snapshot,
         )
 
     def _step_down(self, descent: Descent, problem: ControlPlaneRuntimeError) -> None:

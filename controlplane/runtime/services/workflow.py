@@ -6,12 +6,14 @@ from contextlib import aclosing
 
 from controlplane.runtime.providers.errors import ProviderError
 from controlplane.runtime.providers.manager import ProviderManager
+from controlplane.runtime.recording import Recorder
 from controlplane.runtime.services.answers import LLMResponse, Step
 from controlplane.runtime.services.calling import Answer, call_first_able, stream_first_able
 from controlplane.runtime.services.calls import Analysis, Call
 from controlplane.runtime.services.measuring import Measurements
 from controlplane.runtime.services.parsing import Reading, asks_for_json, read_json
 from controlplane.runtime.services.planning import Plan, Planner
+from controlplane.runtime.services.remembering import remember
 from controlplane.runtime.services.responses import make_response
 from controlplane.runtime.sources import ReleaseSource
 
@@ -30,18 +32,20 @@ class WorkflowOrchestrator:
         measured: Measurements,
         *,
         timeout_seconds: float,
+        recorder: Recorder | None = None,
     ) -> None:
         self._planner = planner
         self._providers = providers
         self._releases = releases
         self._measured = measured
         self._timeout_seconds = timeout_seconds
+        self._recorder = recorder
 
     async def answer(self, call: Call) -> LLMResponse:
         """The whole answer; raises `ProviderError` when no model gives one, or none should be asked further."""
         started = time.perf_counter()
         plan = await self._planner.plan(call)  # resolve → render
-        answer = await self._ask(plan)
+        answer = await self._ask(call, plan, started)
         return self._respond(call, plan, answer, time.perf_counter() - started)
 
     async def stream(self, call: Call) -> AsyncGenerator[str | LLMResponse, None]:
@@ -60,17 +64,22 @@ class WorkflowOrchestrator:
                     elif part.response is None:
                         yield part.text
             except ProviderError as problem:
-                self._measured.failed(plan.descent, problem.kind)
+                self._failed(call, plan, problem, started)
                 raise
 
-    async def _ask(self, plan: Plan) -> Answer:
+    async def _ask(self, call: Call, plan: Plan, started: float) -> Answer:
         try:
             return await call_first_able(
                 self._providers, plan.targets, plan.request, seconds=self._timeout_seconds
             )
         except ProviderError as problem:
-            self._measured.failed(plan.descent, problem.kind)
+            self._failed(call, plan, problem, started)
             raise
+
+    def _failed(self, call: Call, plan: Plan, problem: ProviderError, started: float) -> None:
+        self._measured.failed(plan.descent, problem.kind)
+        if self._recorder is not None and self._recorder.chooses():
+            remember(self._recorder, call, plan, seconds=time.perf_counter() - started, error=problem.kind)
 
     def _respond(self, call: Call, plan: Plan, answer: Answer, seconds: float) -> LLMResponse:
         if answer.target is not plan.targets[0]:
@@ -78,6 +87,8 @@ class WorkflowOrchestrator:
         reading = self._parse(call, plan, answer)
         response = make_response(call, plan, answer, reading, age_seconds=self._age_of(plan))
         self._measured.answered(plan.descent, response, seconds)
+        if self._recorder is not None and self._recorder.chooses():
+            remember(self._recorder, call, plan, seconds=seconds, response=response)
         return response
 
     def _note_fallback(self, plan: Plan, answer: Answer) -> None:

@@ -13,10 +13,12 @@ from controlplane.runtime.stores.base import (
     PointerUnreadableError,
     ReleaseStore,
 )
+from controlplane.runtime.stores.decisions import DecisionLog
 from controlplane.runtime.stores.evidence import EvidenceStore
 from controlplane.runtime.stores.pruning import PrunableStore, StoredEntry, StoredObject
 
 __all__ = [
+    "DecisionLog",
     "EvidenceStore",
     "ObjectMismatchError",
     "ObjectMissingError",

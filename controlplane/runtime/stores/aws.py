@@ -7,23 +7,27 @@
     bucket   <prefix>/<environment>/snapshots/<sha256>.json.gz
              <prefix>/prompts/<sha256>.jinja
              <prefix>/_audit/<name>
+             <prefix>/<environment>/decisions/<date>/<hour>/<name>.ndjson.gz
 
 boto3 is imported when a store is first used, never when this module is.
 """
 
 import base64
+import contextlib
 import hashlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from controlplane.runtime.canonical import digest
-from controlplane.runtime.stores import aws_listing, base, evidence, items
+from controlplane.runtime.stores import aws_listing, base, decisions, evidence, items
 from controlplane.runtime.stores.aws_errors import (
+    BucketMissingError,
     ConditionFailedError,
     KeyMissingError,
     TableMissingError,
@@ -45,7 +49,7 @@ _PROMPT_LIMIT = 1024 * 1024
 
 
 class AwsStore:
-    """A `PrunableStore` and `EvidenceStore` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
+    """A `PrunableStore`, `EvidenceStore` and `DecisionLog` on AWS, or on anything that speaks DynamoDB and S3 at `endpoint_url`.
 
         store = AwsStore(table="llm-controlplane", bucket="my-bucket", region="eu-central-1")
         store.ensure()   # publishers only: readers need no right to create anything
@@ -245,6 +249,41 @@ class AwsStore:
         prefix = f"{self._evidence_key(folder)}/"
         return (key.removeprefix(top) for key in aws_listing.keys(self.s3, self._bucket, prefix))
 
+    def write_decisions(self, environment: str, hour: datetime, name: str, packed: bytes) -> None:
+        """See `DecisionLog.write_decisions`."""
+        key = f"{self._decisions_prefix(environment, hour)}{decisions.check_batch(name)}{decisions.ENDING}"
+        self._put(key, packed, "application/gzip")
+
+    def list_decisions(self, environment: str, hour: datetime) -> Iterator[str]:
+        """See `DecisionLog.list_decisions`. A bucket that is not there yet holds none."""
+        prefix = self._decisions_prefix(environment, hour)
+        with contextlib.suppress(BucketMissingError):
+            for key in aws_listing.keys(self.s3, self._bucket, prefix):
+                name = key.removeprefix(prefix).removesuffix(decisions.ENDING)
+                if decisions.is_batch(name):
+                    yield name
+
+    def read_decisions(self, environment: str, hour: datetime, name: str, *, limit: int) -> bytes:
+        """See `DecisionLog.read_decisions`."""
+        key = f"{self._decisions_prefix(environment, hour)}{decisions.check_batch(name)}{decisions.ENDING}"
+        return unpack(self._get(key, packed_ceiling(limit)), limit=limit)
+
+    def list_decision_hours(self, environment: str) -> Iterator[datetime]:
+        """See `DecisionLog.list_decision_hours`. A bucket that is not there yet holds none."""
+        top = self._key(f"{base.check_environment(environment)}/{decisions.FOLDER}/")
+        with contextlib.suppress(BucketMissingError):
+            for day in aws_listing.folders(self.s3, self._bucket, top):
+                for hour in aws_listing.folders(self.s3, self._bucket, f"{top}{day}/"):
+                    found = decisions.hour_of(f"{day}/{hour}")
+                    if found is not None:
+                        yield found
+
+    def delete_decisions(self, environment: str, hour: datetime, names: Iterable[str]) -> None:
+        """See `DecisionLog.delete_decisions`."""
+        prefix = self._decisions_prefix(environment, hour)
+        keys = [f"{prefix}{decisions.check_batch(name)}{decisions.ENDING}" for name in names]
+        aws_listing.delete_objects(self.s3, self._bucket, keys)
+
     def ensure(self) -> None:
         """Make the table (billed per request) and the bucket, where they are not there yet."""
         with failures("prepare the table and the bucket"):
@@ -361,6 +400,10 @@ class AwsStore:
 
     def _evidence_key(self, name: str) -> str:
         return self._key(f"{evidence.FOLDER}/{evidence.check_evidence(name)}")
+
+    def _decisions_prefix(self, environment: str, hour: datetime) -> str:
+        folder = f"{base.check_environment(environment)}/{decisions.FOLDER}"
+        return self._key(f"{folder}/{decisions.hour_path(hour)}/")
 
     def _key(self, rest: str) -> str:
         return f"{self._prefix}/{rest}" if self._prefix else rest

@@ -15,6 +15,10 @@ class TableMissingError(StoreError):
     """Nothing was ever published here: the first publisher makes the table."""
 
 
+class BucketMissingError(StoreError):
+    """Nothing was ever written here: the first publisher makes the bucket."""
+
+
 class KeyMissingError(StoreError):
     """The bucket has no object of this key."""
 
@@ -22,6 +26,7 @@ class KeyMissingError(StoreError):
 _CONDITION_CODES = {"ConditionalCheckFailedException", "PreconditionFailed", "ConditionalRequestConflict"}
 _MISSING_CODES = {
     "ResourceNotFoundException": TableMissingError,
+    "NoSuchBucket": BucketMissingError,
     "NoSuchKey": KeyMissingError,
     "404": KeyMissingError,
 }

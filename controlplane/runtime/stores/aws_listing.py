@@ -34,6 +34,15 @@ def keys(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
             yield from (found["Key"] for found in page.get("Contents", ()))
 
 
+def folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    """The names that stand between a prefix and the next slash, each once; as many pages as there are of those names."""
+    with failures(f"list {prefix}"):
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+        for page in pages:
+            for found in page.get("CommonPrefixes", ()):
+                yield found["Prefix"].removeprefix(prefix).rstrip("/")
+
+
 def delete_objects(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
     """Delete all of these objects, or raise: an answer may be "fine" and still name some that were not."""
     wanted = list(keys)

@@ -13,7 +13,7 @@ import msgspec
 
 from controlplane.runtime.canonical import digest
 from controlplane.runtime.errors import StoreUnavailable
-from controlplane.runtime.stores import base, evidence
+from controlplane.runtime.stores import base, decisions, evidence
 from controlplane.runtime.stores.files import create_atomically, read_at_most, write_atomically
 from controlplane.runtime.stores.packing import pack, packed_ceiling, unpack
 from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
@@ -38,7 +38,7 @@ class _Heartbeat(msgspec.Struct, frozen=True):
 
 
 class FileStore:
-    """A `PrunableStore` and `EvidenceStore` in a folder.
+    """A `PrunableStore`, `EvidenceStore` and `DecisionLog` in a folder.
 
         <folder>/<environment>/pointer.json
         <folder>/<environment>/snapshots/<sha256>.json.gz
@@ -48,6 +48,7 @@ class FileStore:
         <folder>/<environment>/heartbeats/<sha256 of the process>.json
         <folder>/prompts/<sha256>.jinja
         <folder>/_audit/<name>
+        <folder>/<environment>/decisions/<date>/<hour>/<name>.ndjson.gz
 
     Keys are hashed because two keys may differ in case alone, which some file systems do not tell apart.
     """
@@ -218,6 +219,40 @@ class FileStore:
                 if path.is_file():
                     yield f"{folder}/{path.relative_to(top).as_posix()}"
 
+    def write_decisions(self, environment: str, hour: datetime, name: str, packed: bytes) -> None:
+        """See `DecisionLog.write_decisions`."""
+        with self._failures():
+            write_atomically(self._decisions_path(environment, hour, name), packed)
+
+    def list_decisions(self, environment: str, hour: datetime) -> Iterator[str]:
+        """See `DecisionLog.list_decisions`."""
+        folder = self._decisions_folder(environment) / decisions.hour_path(hour)
+        with self._failures():
+            for path in sorted(folder.glob(f"*{decisions.ENDING}")):
+                name = path.name.removesuffix(decisions.ENDING)
+                if decisions.is_batch(name):
+                    yield name
+
+    def read_decisions(self, environment: str, hour: datetime, name: str, *, limit: int) -> bytes:
+        """See `DecisionLog.read_decisions`."""
+        packed = self._read(self._decisions_path(environment, hour, name), packed_ceiling(limit))
+        if packed is None:
+            raise base.ObjectMissingError(f"{environment} has no batch {name}")
+        return unpack(packed, limit=limit)
+
+    def list_decision_hours(self, environment: str) -> Iterator[datetime]:
+        """See `DecisionLog.list_decision_hours`."""
+        top = self._decisions_folder(environment)
+        with self._failures():
+            for path in sorted(top.glob("*/*")):
+                hour = decisions.hour_of(path.relative_to(top).as_posix())
+                if hour is not None and any(path.glob(f"*{decisions.ENDING}")):
+                    yield hour
+
+    def delete_decisions(self, environment: str, hour: datetime, names: Iterable[str]) -> None:
+        """See `DecisionLog.delete_decisions`."""
+        self._delete(self._decisions_path(environment, hour, name) for name in names)
+
     def _objects(self, folder: Path, ending: str) -> Iterator[StoredObject]:
         with self._failures():
             for path in folder.glob(f"[0-9a-f]*{ending}"):
@@ -267,6 +302,13 @@ class FileStore:
 
     def _evidence_path(self, name: str) -> Path:
         return self._directory / evidence.FOLDER / evidence.check_evidence(name)
+
+    def _decisions_folder(self, environment: str) -> Path:
+        return self._environment(environment) / decisions.FOLDER
+
+    def _decisions_path(self, environment: str, hour: datetime, name: str) -> Path:
+        folder = self._decisions_folder(environment) / decisions.hour_path(hour)
+        return folder / f"{decisions.check_batch(name)}{decisions.ENDING}"
 
     def _entry_folder(self, environment: str, key: str) -> Path:
         return self._environment(environment) / "entries" / digest(key.encode())

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 
-from controlplane.runtime.stores import base, evidence
+from controlplane.runtime.stores import base, decisions, evidence
+from controlplane.runtime.stores.packing import unpack
 from controlplane.runtime.stores.pruning import StoredEntry, StoredObject
 
 _PROMPTS = ""  # where an environment's code would stand
 
 
 class MemoryStore:
-    """A `PrunableStore` and `EvidenceStore` that forgets everything when the process ends."""
+    """A `PrunableStore`, `EvidenceStore` and `DecisionLog` that forgets everything when the process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,6 +26,7 @@ class MemoryStore:
         self._switches: dict[str, tuple[int, bytes]] = {}
         self._heartbeats: dict[tuple[str, str], tuple[float, bytes]] = {}
         self._evidence: dict[str, bytes] = {}
+        self._decisions: dict[tuple[str, str, str], bytes] = {}
 
     def read_pointer(self, environment: str) -> base.Pointer | None:
         """See `ReleaseStore.read_pointer`."""
@@ -191,3 +193,36 @@ class MemoryStore:
     def _object(self, where: str, name: str, data: bytes) -> StoredObject:
         # What a test put there by another way was written just now, so that nobody prunes it.
         return StoredObject(name, self._written.get((where, name)) or datetime.now(UTC), len(data))
+
+    def write_decisions(self, environment: str, hour: datetime, name: str, packed: bytes) -> None:
+        """See `DecisionLog.write_decisions`."""
+        where = (base.check_environment(environment), decisions.hour_path(hour), decisions.check_batch(name))
+        with self._lock:
+            self._decisions[where] = bytes(packed)
+
+    def list_decisions(self, environment: str, hour: datetime) -> Iterator[str]:
+        """See `DecisionLog.list_decisions`."""
+        folder = (environment, decisions.hour_path(hour))
+        yield from [name for *where, name in list(self._decisions) if tuple(where) == folder]
+
+    def read_decisions(self, environment: str, hour: datetime, name: str, *, limit: int) -> bytes:
+        """See `DecisionLog.read_decisions`."""
+        packed = self._decisions.get((environment, decisions.hour_path(hour), decisions.check_batch(name)))
+        if packed is None:
+            raise base.ObjectMissingError(f"{environment} has no batch {name}")
+        return unpack(packed, limit=limit)
+
+    def list_decision_hours(self, environment: str) -> Iterator[datetime]:
+        """See `DecisionLog.list_decision_hours`."""
+        hours = {
+            decisions.hour_of(folder) for where, folder, _ in list(self._decisions) if where == environment
+        }
+        yield from sorted(hour for hour in hours if hour is not None)
+
+    def delete_decisions(self, environment: str, hour: datetime, names: Iterable[str]) -> None:
+        """See `DecisionLog.delete_decisions`."""
+        with self._lock:
+            for name in names:
+                self._decisions.pop(
+                    (environment, decisions.hour_path(hour), decisions.check_batch(name)), None
+                )
