@@ -19,6 +19,7 @@ from controlplane.configurations.models import Configuration
 from controlplane.configurations.places import Place
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import services as prompts
+from controlplane.prompts.models import Prompt
 from controlplane.runtime.profile import normalise
 from controlplane.tokens.scopes import Scope
 from controlplane.web.access import current_actor, requires_token
@@ -35,6 +36,7 @@ def save_template(code: str) -> Response:
         known = prompts.get_prompt(session, code)
     except NotFound:
         return _new_template(code, sent)
+    _refuse_otherwise(known, sent)
     if normalise(sent.body) == known.versions[0].body and known.archived_at is None:
         return answered({**documents.template(known, known.versions[0]), "saved": False})
     if sent.base_version is None:
@@ -48,6 +50,17 @@ def save_template(code: str) -> Response:
         actor=current_actor(),
     )
     return answered({**documents.template(known, version), "saved": True})
+
+
+def _refuse_otherwise(known: Prompt, sent: TemplateInput) -> None:
+    """Raise `Refused` for what is said once, when a template is made, and is said otherwise now: it would be passed over."""
+    errors = {}
+    if sent.interaction is not None and sent.interaction != known.interaction:
+        errors["interaction"] = f"This template is of {known.interaction}, and stays with it."
+    if sent.description and sent.description != known.description:
+        errors["description"] = "A template has the description it was made with. Leave this out."
+    if errors:
+        raise Refused(errors)
 
 
 def _new_template(code: str, sent: TemplateInput) -> Response:
