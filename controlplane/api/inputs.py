@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from controlplane.audit.language import LONGEST
+from controlplane.prompts.inputs import Description
 
 LARGEST = 2**31 - 1
 MOST_CHANGES = 500
@@ -81,7 +82,7 @@ class TemplateInput(_Sent):
     reason: Reason = ""
     base_version: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     interaction: Annotated[str, StringConstraints(max_length=64)] | None = None
-    description: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_without_nul)] = ""
+    description: Annotated[Description, AfterValidator(_without_nul)] = ""
 
 
 class ConfigurationSent(_Sent):
