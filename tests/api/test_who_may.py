@@ -240,12 +240,15 @@ def test_no_part_of_a_token_s_secret_comes_into_a_log_or_the_record(
         caller.get(f"/{caller.token}/live")
         replace(caller, token=f"{caller.token}x").get("/environments")
         monkeypatch.setattr(reading_views, "list_environments", breaks)
+        monkeypatch.setattr(reading_views, "get_prompt", breaks)
         app.config["PROPAGATE_EXCEPTIONS"] = False
         try:
             assert caller.get("/environments").status == 500
+            assert caller.get("/templates/a%0Arequest%20forged").status == 500
         finally:
             app.config["PROPAGATE_EXCEPTIONS"] = None
     assert "failed: GET /api/v1/environments" in caplog.text
+    assert "failed: GET /api/v1/templates/a\\u000arequest forged" in caplog.text
     assert secret not in caplog.text
     recorded = [str(vars(event)) for event in first_data.scalars(select(AuditEvent))]
     assert not [event for event in recorded if secret in event]
