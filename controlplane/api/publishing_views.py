@@ -38,11 +38,13 @@ from controlplane.web.unit_of_work import db_session
 def publish(environment: str) -> Response:
     """Make what is saved live; where others have to agree first, 202 and a proposal that asks them."""
     wanted, session = body_as(PublishInput), db_session()
+    # Held before anybody looks: the same call sent again while the first is on its way finds that all is live.
+    row = releases.lock_environment(session, environment)
     offer = sources.from_saved(session, environment)
     keys = chosen(environment, offer, wanted.entries)
     if not keys:
         return answered({"published": False, "detail": "Nothing to publish: what is saved is live already."})
-    if environment_row(environment).approvals:
+    if row.approvals:
         return _proposed(
             environment, "saved", offer, keys, reason=wanted.reason, for_review=True, publishing=True
         )

@@ -41,14 +41,21 @@ def save_template(code: str) -> Response:
         return answered({**documents.template(known, known.versions[0]), "saved": False})
     if sent.base_version is None:
         raise Refused({"base_version": _BASE_NEEDED.format(known.versions[0].number)})
-    version = prompts.save_version(
-        session,
-        known,
-        body=sent.body,
-        base_version=sent.base_version,
-        reason=check_reason(sent.reason),
-        actor=current_actor(),
-    )
+    try:
+        version = prompts.save_version(
+            session,
+            known,
+            body=sent.body,
+            base_version=sent.base_version,
+            reason=check_reason(sent.reason),
+            actor=current_actor(),
+        )
+    except Conflict:
+        # Sent again while the first was on its way: what was faster is this very text.
+        newest = prompts.get_prompt(session, code)
+        if normalise(sent.body) != newest.versions[0].body:
+            raise
+        return answered({**documents.template(newest, newest.versions[0]), "saved": False})
     return answered({**documents.template(known, version), "saved": True})
 
 
@@ -94,9 +101,17 @@ def save_configuration(interaction: str, tier: str, tenant: str | None = None) -
         return _new_configuration(place, sent, values)
     if sent.base_version is None:
         raise Refused({"base_version": _BASE_NEEDED.format(known.versions[0].number)})
-    version = configurations.save_version(
-        db_session(), known, values, base_version=sent.base_version, actor=current_actor()
-    )
+    try:
+        version = configurations.save_version(
+            db_session(), known, values, base_version=sent.base_version, actor=current_actor()
+        )
+    except Conflict:  # as with a template
+        newest = _known(place)
+        if newest is None or not _has(newest, sent.values):
+            raise
+        return answered(
+            {**documents.configuration(place, newest.versions[0], archived=False), "saved": False}
+        )
     return answered({**documents.configuration(place, version, archived=False), "saved": True})
 
 
