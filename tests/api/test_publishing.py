@@ -268,6 +268,10 @@ def test_kill_switches_are_turned_and_everything_only_with_the_environment_s_cod
     everything = "/production/switches/everything"
     refused = caller.post(f"{everything}/throw", REASON)
     assert (refused.status, list(refused.errors)) == (422, ["confirm"])
+    unreadable = caller.post(
+        "/production/switches/COACHING_RESPONSE/throw", {"reason": "Provider\x00 is down"}
+    )
+    assert (unreadable.status, list(unreadable.errors)) == (422, ["reason"])
     assert caller.post(f"{everything}/throw", {**REASON, "confirm": "production"}).status == 200
     (thrown,) = caller.get("/production/switches").json["thrown"]
     assert (thrown["target"], thrown["thrown_by"]) == ("everything", "On-call One (token pipeline 0)")
