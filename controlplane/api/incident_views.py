@@ -5,7 +5,7 @@ from flask import Response
 from controlplane.api import documents
 from controlplane.api.inputs import ReasonInput, RollBackInput, ThrowInput
 from controlplane.api.publishing_views import made
-from controlplane.api.routing import HERE, answered, blueprint, body_as, environment_row
+from controlplane.api.routing import HERE, answered, blueprint, body_as
 from controlplane.errors import Refused
 from controlplane.releases import history
 from controlplane.releases import services as releases
@@ -25,6 +25,7 @@ from controlplane.web.unit_of_work import db_session
 def roll_back(environment: str) -> Response:
     """Make an earlier release live again, as a new one; 200 when it is what is live."""
     wanted, session = body_as(RollBackInput), db_session()
+    row = releases.lock_environment(session, environment)  # before anybody looks, as in publishing
     history.get_release(session, environment, wanted.release)
     live, earlier = live_entries(session, environment), live_entries(session, environment, at=wanted.release)
     keys = {change.key for change in diff(live, earlier)}
@@ -48,7 +49,7 @@ def roll_back(environment: str) -> Response:
         keys=keys,
         reason=wanted.reason,
         actor=actor,
-        authority=to_undo(environment_row(environment), actor),
+        authority=to_undo(row, actor),
     )
     return made(release, published=True)
 

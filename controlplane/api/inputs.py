@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from controlplane.audit.language import LONGEST
+from controlplane.prompts.inputs import Description
 
 LARGEST = 2**31 - 1
 MOST_CHANGES = 500
@@ -12,7 +13,15 @@ MOST_CHANGES = 500
 Key = Annotated[str, StringConstraints(min_length=1, max_length=400)]
 # Written out, so that nobody publishes a colleague's unfinished work by leaving a field out.
 Entries = Literal["all"] | Annotated[list[Key], Field(min_length=1, max_length=2000)]
-Reason = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("There is a NUL character here, which no text may hold.")
+    return text
+
+
+Reason = Annotated[str, StringConstraints(max_length=10_000), AfterValidator(_without_nul)]
 
 
 def _entries(value: object) -> object:
@@ -73,7 +82,7 @@ class TemplateInput(_Sent):
     reason: Reason = ""
     base_version: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
     interaction: Annotated[str, StringConstraints(max_length=64)] | None = None
-    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    description: Annotated[Description, AfterValidator(_without_nul)] = ""
 
 
 class ConfigurationSent(_Sent):

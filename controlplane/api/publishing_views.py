@@ -28,7 +28,6 @@ from controlplane.releases.diff import digest_of
 from controlplane.releases.models import Release
 from controlplane.releases.saved import live_entries
 from controlplane.tokens.scopes import Scope
-from controlplane.tokens.services import OutOfScope
 from controlplane.web.access import current_actor, requires_token
 from controlplane.web.bearer import bearer
 from controlplane.web.unit_of_work import db_session
@@ -39,11 +38,13 @@ from controlplane.web.unit_of_work import db_session
 def publish(environment: str) -> Response:
     """Make what is saved live; where others have to agree first, 202 and a proposal that asks them."""
     wanted, session = body_as(PublishInput), db_session()
+    # Held before anybody looks: the same call sent again while the first is on its way finds that all is live.
+    row = releases.lock_environment(session, environment)
     offer = sources.from_saved(session, environment)
     keys = chosen(environment, offer, wanted.entries)
     if not keys:
         return answered({"published": False, "detail": "Nothing to publish: what is saved is live already."})
-    if environment_row(environment).approvals:
+    if row.approvals:
         return _proposed(
             environment, "saved", offer, keys, reason=wanted.reason, for_review=True, publishing=True
         )
@@ -67,7 +68,7 @@ def propose(environment: str) -> Response:
     wanted = body_as(ProposeInput)
     kind, _, other = wanted.source.partition(":")
     if kind == "environment" and not bearer().covers(other):
-        raise OutOfScope(f"The token is for {bearer().environment}, not for {other}.")
+        raise bearer().elsewhere()
     row = environment_row(environment)
     offer = choosing.source_at(db_session(), row, wanted.source, actor=current_actor()).offer
     keys = chosen(environment, offer, wanted.entries)
@@ -120,14 +121,17 @@ def _proposed(
     for_review: bool,
     publishing: bool = False,
 ) -> Response:
-    """Make the proposal, unless the same one of the same person waits already: then answer with that."""
+    """Make the proposal, unless the same one of the same person waits already: then answer with that.
+
+    A draft is nobody's turn: whoever asks for review is not answered with one that nobody looks at.
+    """
     session, actor = db_session(), current_actor()
     ticked = Ticked(keys, {each.key: each.digest for each in offer.entries}, {})
     attempt = session.begin_nested()
     proposal = choosing.propose(
         session, environment, address, ticked, reason=reason, actor=actor, for_review=for_review
     )
-    twin = _waiting_twin(proposal)
+    twin = _waiting_twin(proposal, drafts=not for_review)
     if twin is None:
         attempt.commit()
     else:
@@ -139,9 +143,10 @@ def _proposed(
     return answered({**told, **proposal_document(environment, number)}, status, location=where)
 
 
-def _waiting_twin(proposal: Proposal) -> int | None:
+def _waiting_twin(proposal: Proposal, *, drafts: bool) -> int | None:
     """Return the number of an open proposal of the same person with the same content, if there is one before this."""
-    waiting = [each.value for each in OPEN - {State.REJECTED, State.CONFLICTED}]
+    passed_over = {State.REJECTED, State.CONFLICTED} | (set() if drafts else {State.DRAFT})
+    waiting = [each.value for each in OPEN - passed_over]
     query = select(Proposal.number).where(
         Proposal.environment == proposal.environment,
         Proposal.number < proposal.number,

@@ -51,9 +51,13 @@ def body_as(model: type[M]) -> M:
 
 def query_as(model: type[M]) -> M:
     """Return what the address asks for, checked. Raises `Refused`."""
-    unknown = request.args.keys() - model.model_fields.keys()
-    if unknown:
-        raise Refused(dict.fromkeys(sorted(unknown), "There is no such parameter."))
+    wrong = {
+        name: "Give this once." if name in model.model_fields else "There is no such parameter."
+        for name, values in sorted(request.args.lists())
+        if name not in model.model_fields or len(values) > 1
+    }
+    if wrong:
+        raise Refused(wrong)
     return checked(model, {name: value for name, value in request.args.items() if value.strip()})
 
 

@@ -19,6 +19,7 @@ from controlplane.configurations.models import Configuration
 from controlplane.configurations.places import Place
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.prompts import services as prompts
+from controlplane.prompts.models import Prompt
 from controlplane.runtime.profile import normalise
 from controlplane.tokens.scopes import Scope
 from controlplane.web.access import current_actor, requires_token
@@ -35,19 +36,38 @@ def save_template(code: str) -> Response:
         known = prompts.get_prompt(session, code)
     except NotFound:
         return _new_template(code, sent)
+    _refuse_otherwise(known, sent)
     if normalise(sent.body) == known.versions[0].body and known.archived_at is None:
         return answered({**documents.template(known, known.versions[0]), "saved": False})
     if sent.base_version is None:
         raise Refused({"base_version": _BASE_NEEDED.format(known.versions[0].number)})
-    version = prompts.save_version(
-        session,
-        known,
-        body=sent.body,
-        base_version=sent.base_version,
-        reason=check_reason(sent.reason),
-        actor=current_actor(),
-    )
+    try:
+        version = prompts.save_version(
+            session,
+            known,
+            body=sent.body,
+            base_version=sent.base_version,
+            reason=check_reason(sent.reason),
+            actor=current_actor(),
+        )
+    except Conflict:
+        # Sent again while the first was on its way: what was faster is this very text.
+        newest = prompts.get_prompt(session, code)
+        if normalise(sent.body) != newest.versions[0].body:
+            raise
+        return answered({**documents.template(newest, newest.versions[0]), "saved": False})
     return answered({**documents.template(known, version), "saved": True})
+
+
+def _refuse_otherwise(known: Prompt, sent: TemplateInput) -> None:
+    """Raise `Refused` for what is said once, when a template is made, and is said otherwise now: it would be passed over."""
+    errors = {}
+    if sent.interaction is not None and sent.interaction != known.interaction:
+        errors["interaction"] = f"This template is of {known.interaction}, and stays with it."
+    if sent.description and sent.description != known.description:
+        errors["description"] = "A template has the description it was made with. Leave this out."
+    if errors:
+        raise Refused(errors)
 
 
 def _new_template(code: str, sent: TemplateInput) -> Response:
@@ -81,9 +101,17 @@ def save_configuration(interaction: str, tier: str, tenant: str | None = None) -
         return _new_configuration(place, sent, values)
     if sent.base_version is None:
         raise Refused({"base_version": _BASE_NEEDED.format(known.versions[0].number)})
-    version = configurations.save_version(
-        db_session(), known, values, base_version=sent.base_version, actor=current_actor()
-    )
+    try:
+        version = configurations.save_version(
+            db_session(), known, values, base_version=sent.base_version, actor=current_actor()
+        )
+    except Conflict:  # as with a template
+        newest = _known(place)
+        if newest is None or not _has(newest, sent.values):
+            raise
+        return answered(
+            {**documents.configuration(place, newest.versions[0], archived=False), "saved": False}
+        )
     return answered({**documents.configuration(place, version, archived=False), "saved": True})
 
 

@@ -62,10 +62,13 @@ class ExplainInput(BaseModel):
 
 
 def aware(at: dt.datetime | None) -> dt.datetime | None:
-    """Return a moment in UTC; one without a zone was typed as UTC, as the field says."""
+    """Return a moment in UTC; one without a zone was typed as UTC, as the field says. `FieldError` beyond the calendar."""
     if at is None or at.tzinfo is None:
         return None if at is None else at.replace(tzinfo=dt.UTC)
-    return at.astimezone(dt.UTC)
+    try:
+        return at.astimezone(dt.UTC)
+    except OverflowError:
+        raise FieldError("at", "This date is out of reach.") from None
 
 
 def values_of(text: str | None) -> dict[str, Any] | None:

@@ -21,6 +21,9 @@ def _without_keys(text: str) -> str:
 Reason = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500), AfterValidator(_without_keys)
 ]
+Description = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_without_keys)
+]
 Body = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_BODY)]
 
 
@@ -37,7 +40,7 @@ class NewPromptInput(BaseModel):
 
     code: str
     interaction: str
-    description: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None
+    description: Description | None = None
     body: Body
     reason: Reason
 

@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.keys_in_text import problem_of
 from controlplane.db import now
 from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.proposals.authors import authors_of
@@ -255,10 +256,12 @@ def _refuse_disagreement(session: Session, held: Held) -> None:
 
 
 def checked_note(text: str, field: str) -> str:
-    """Return what somebody wrote as it is kept; raises `Refused` when it is too long."""
+    """Return what somebody wrote as it is kept; raises `Refused` when it is too long, or holds a key."""
     note = " ".join(text.split())
     if len(note) > LONGEST_NOTE:
         raise Refused({field: f"This has {len(note)} characters; {LONGEST_NOTE} is the most."})
+    if problem := problem_of(text):
+        raise Refused({field: problem})
     return note
 
 

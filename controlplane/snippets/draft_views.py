@@ -1,5 +1,7 @@
 """The private drafts of snippets: kept while one types or by a button, compared with what is saved, thrown away."""
 
+from typing import Any
+
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -7,12 +9,15 @@ from controlplane.accounts.actor import Role
 from controlplane.drafts import Note
 from controlplane.prompts import textdiff
 from controlplane.snippets import drafts, services
+from controlplane.snippets.editing import editor_page
 from controlplane.snippets.inputs import SnippetDraftInput
 from controlplane.snippets.models import SnippetDraft
 from controlplane.snippets.routing import blueprint
 from controlplane.web.access import current_actor, requires
-from controlplane.web.forms import parse
+from controlplane.web.forms import Parsed, parse
 from controlplane.web.unit_of_work import db_session
+
+Form = Parsed[Any]
 
 
 @blueprint.get("/<environment>/templates/snippets/<code>/draft")
@@ -39,7 +44,10 @@ def draft(environment: str, code: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def save_draft(environment: str, code: str) -> ResponseReturnValue:
     """Keep what was typed, as the button does where no script runs."""
-    _keep(code)
+    form: Form = parse(SnippetDraftInput, request.form)
+    if form.value is None:
+        return editor_page(code, form), 422
+    _keep(code, form.value)
     flash("Saved your draft. Only you see it.", "good")
     return redirect(url_for(".edit", code=code), 303)
 
@@ -48,7 +56,10 @@ def save_draft(environment: str, code: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def autosave(environment: str, code: str) -> ResponseReturnValue:
     """Keep what was typed, and say since when."""
-    kept = _keep(code)
+    form: Form = parse(SnippetDraftInput, request.form)
+    if form.value is None:  # only what the editor cannot send: too long, or with no version it began from
+        abort(413)
+    kept = _keep(code, form.value)
     # The leave guard counts from here.
     return render_template("components/_draft_state.html", draft=kept, is_new=True), {"HX-Trigger": "saved"}
 
@@ -73,11 +84,8 @@ def bring_draft_back(environment: str, code: str) -> ResponseReturnValue:
     return redirect(url_for(".edit", code=code), 303)
 
 
-def _keep(code: str) -> SnippetDraft | None:
-    session, form = db_session(), parse(SnippetDraftInput, request.form)
-    given: SnippetDraftInput | None = form.value
-    if given is None:  # only what the editor cannot send: too long, or with no version it began from
-        abort(413)
+def _keep(code: str, given: SnippetDraftInput) -> SnippetDraft | None:
+    session = db_session()
     return drafts.save_draft(
         session,
         services.get_snippet(session, code),

@@ -4,11 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from controlplane.prompts.inputs import AsTyped, Body, DraftInput, Reason, ReasonInput
+from controlplane.prompts.inputs import AsTyped, Body, Description, DraftInput, Reason, ReasonInput
 
 __all__ = ["AsTyped", "NewSnippetInput", "ReasonInput", "SnippetDraftInput", "SnippetVersionInput"]
-
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 
 
 class SnippetVersionInput(BaseModel):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from flask import current_app, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
@@ -13,12 +13,9 @@ from controlplane.errors import Conflict, Refused
 from controlplane.prompts import textdiff
 from controlplane.prompts.render_pool import RenderBusy
 from controlplane.prompts.routing import retry_after
-from controlplane.prompts.usage import Use
-from controlplane.runtime.entries import DEFAULT_TIER
 from controlplane.snippets import draft_views, drafts, pages, services
+from controlplane.snippets.editing import configuration_url, editor_page
 from controlplane.snippets.inputs import AsTyped, NewSnippetInput, ReasonInput, SnippetVersionInput
-from controlplane.snippets.models import SnippetVersion
-from controlplane.snippets.pages import SnippetEditor
 from controlplane.snippets.routing import blueprint
 from controlplane.snippets.services import Broken, WouldBreak
 from controlplane.web.access import current_actor, people_with, requires
@@ -58,7 +55,7 @@ def show(environment: str, code: str) -> str:
         found=found,
         note=Note(draft, found.saved, is_open=False) if draft else None,
         editors=people_with(Role.EDITOR),
-        configuration_url=_configuration_url,
+        configuration_url=configuration_url,
         changes_url=url_for("audit.index", object_kind="snippet", object_key=code),
     )
 
@@ -150,14 +147,14 @@ def edit(environment: str, code: str) -> str:
     else:
         start = {"body": newest.body, "base_version": newest.number}
     note = Note(draft, newest, is_open=older is None) if draft else None
-    return _editor_page(code, fill(start | {"template": request.args.get("template", "")}), note=note)
+    return editor_page(code, fill(start | {"template": request.args.get("template", "")}), note=note)
 
 
 @blueprint.post("/<environment>/templates/snippets/<code>/edit")
 @requires(Role.EDITOR)
 def preview_page(environment: str, code: str) -> str:
     """The same page with the preview of what was typed; what the live preview does, without script."""
-    return _editor_page(code, parse(AsTyped, request.form))
+    return editor_page(code, parse(AsTyped, request.form))
 
 
 @blueprint.post("/_/<environment>/templates/snippets/<code>/preview")
@@ -187,7 +184,7 @@ def save(environment: str, code: str) -> ResponseReturnValue:
             return _collision_page(code, form, base=given["base_version"]), 409
         except RenderBusy as busy:
             discard()
-            return _editor_page(code, _busy(form, busy)), 429, retry_after(busy)
+            return editor_page(code, _busy(form, busy)), 429, retry_after(busy)
         except Refused as refusal:
             discard()
             form = form.refused(refusal)
@@ -195,7 +192,7 @@ def save(environment: str, code: str) -> ResponseReturnValue:
         else:
             flash(_saved_words(saved), "good")
             return redirect(url_for(".show", code=code), 303)
-    return _editor_page(code, form, broken=broken), 422
+    return editor_page(code, form, broken=broken), 422
 
 
 # Archiving
@@ -235,32 +232,6 @@ def archive_or_restore(environment: str, code: str) -> ResponseReturnValue:
 # Parts of several views
 
 
-def _editor_page(
-    code: str,
-    form: Form,
-    *,
-    broken: Sequence[Broken] = (),
-    theirs: SnippetVersion | None = None,
-    their_changes: Sequence[textdiff.Row] = (),
-    note: Note | None = None,
-) -> str:
-    session = db_session()
-    page = pages.snippet_page(session, code)
-    editor = SnippetEditor(
-        page=page,
-        preview=pages.preview(pages.chosen_in(session, page, form["template"].value), form["body"].value),
-        templates=[(use.template, use.template) for use in page.following],
-        broken=broken,
-        theirs=theirs,
-        their_changes=list(their_changes),
-        is_unsaved=request.method == "POST",
-        note=note,
-    )
-    return render_template(
-        "snippets/edit.html", editor=editor, form=form, configuration_url=_configuration_url
-    )
-
-
 def _collision_page(code: str, form: Form, *, base: int) -> str:
     """The editor again with what was typed, on the newest version now, with what the other person did in sight."""
     discard()
@@ -268,7 +239,7 @@ def _collision_page(code: str, form: Form, *, base: int) -> str:
     theirs = snippet.versions[0]
     before = next((each for each in snippet.versions if each.number == base), theirs)
     raw = form.raw | {"base_version": [str(theirs.number)]}
-    return _editor_page(
+    return editor_page(
         code,
         replace(form, value=None, raw=raw),
         theirs=theirs,
@@ -282,14 +253,6 @@ def _saved_words(saved: services.Saved) -> str:
     names = ", ".join(f"{code} version {each.number}" for code, each in saved.templates.items())
     return (
         f"Saved version {saved.version.number}, and with it {names}. Nothing is live until it is published."
-    )
-
-
-def _configuration_url(use: Use) -> str | None:
-    if "configurations.show" not in current_app.view_functions:
-        return None
-    return url_for(
-        "configurations.show", interaction=use.interaction, tier=use.tier or DEFAULT_TIER, tenant=use.tenant
     )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from controlplane import chores
 from controlplane.accounts.actor import Actor, Role
+from controlplane.audit.keys_in_text import problem_of
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
 from controlplane.db import Json, now
@@ -125,6 +126,9 @@ def _checked(reason: str) -> str:
     if len(reason) not in REASON_LENGTH:
         shortest, longest = REASON_LENGTH[0], REASON_LENGTH[-1]
         raise Refused({"reason": f"Say why in {shortest} to {longest} characters; this has {len(reason)}."})
+    # It goes out with the signed document, to every process.
+    if problem := problem_of(reason):
+        raise Refused({"reason": problem})
     return reason
 
 

@@ -71,11 +71,17 @@ class Bearer:
                 scope,
             )
         if environment is not None and not self.covers(environment):
-            raise OutOfScope(f"The token is for {self.environment}, not for {environment}.")
+            raise self.elsewhere()
 
     def covers(self, environment: str) -> bool:
         """Whether the token is for this environment."""
         return self.environment is None or self.environment == environment
+
+    def elsewhere(self) -> OutOfScope:
+        """What is said of every other environment, which is not named: the record tells of each reason once an hour, and
+        whoever calls could name a thousand that there are not.
+        """
+        return OutOfScope(f"The token is for {self.environment} alone.")
 
 
 # Reading
@@ -276,7 +282,9 @@ def _problems(
             errors["environment"] = "Choose one of the list."
     if not 1 <= days <= LONGEST_LIFE:
         errors["days"] = f"Choose 1 to {LONGEST_LIFE} days."
-    if found := problem_of(name):
+    if not name.isprintable():  # nor could it be searched for: in the record such signs are spaces
+        errors["name"] = "Use signs that can be seen: the record tells tokens apart by their names."
+    elif found := problem_of(name):
         errors["name"] = found
     in_use = (
         select(func.count())

@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from controlplane.accounts import services as accounts
 from controlplane.accounts.actor import Role
+from controlplane.audit.plain import visible
 from controlplane.db import UNAVAILABLE, NoConnectionFree
 from controlplane.errors import Conflict, Forbidden, NotFound, Refused
 from controlplane.registry.models import Environment
@@ -199,7 +200,7 @@ def _http(error: HTTPException) -> Answer | HTTPException:
         return error  # werkzeug's redirect to the address with its slash
     if isinstance(error, InternalServerError):
         current_app.logger.error(
-            "request %s failed: %s %s", g.get("request_id"), request.method, request.path
+            "request %s failed: %s %s", g.get("request_id"), request.method, visible(request.path)
         )
     # Werkzeug's own descriptions speak to programmers; only words given to abort() by us are shown.
     own = error.description if error.description != type(error).description and status < 500 else None

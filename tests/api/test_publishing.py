@@ -130,6 +130,20 @@ def test_where_others_have_to_agree_it_is_proposed_once_and_published_after(
     assert (repeated.status, repeated.json["published"], repeated.json["release"]) == (200, False, 2)
 
 
+def test_whoever_asks_for_review_is_not_answered_with_a_draft(
+    first_data: Session, program: ProgramOf
+) -> None:
+    rule(first_data, approvals=1)
+    caller = program("publisher")
+    document = {"entries": [save_text(first_data)], **REASON}
+    for _ in range(2):
+        draft = caller.post("/production/proposals", {**document, "draft": True})
+        assert (draft.json["proposal"], draft.json["state"]) == (1, "draft")
+    for path, status in ((PUBLISH, 202), ("/production/proposals", 200)):
+        asked = caller.post(path, document)
+        assert (asked.status, asked.json["proposal"], asked.json["state"]) == (status, 2, "in_review")
+
+
 def approve(client: PageClient, status: int) -> None:
     page = client.get("/production/proposals/1")
     sent = {"revision": "1", "seen_sha256": "0" * 64}
@@ -254,6 +268,10 @@ def test_kill_switches_are_turned_and_everything_only_with_the_environment_s_cod
     everything = "/production/switches/everything"
     refused = caller.post(f"{everything}/throw", REASON)
     assert (refused.status, list(refused.errors)) == (422, ["confirm"])
+    unreadable = caller.post(
+        "/production/switches/COACHING_RESPONSE/throw", {"reason": "Provider\x00 is down"}
+    )
+    assert (unreadable.status, list(unreadable.errors)) == (422, ["reason"])
     assert caller.post(f"{everything}/throw", {**REASON, "confirm": "production"}).status == 200
     (thrown,) = caller.get("/production/switches").json["thrown"]
     assert (thrown["target"], thrown["thrown_by"]) == ("everything", "On-call One (token pipeline 0)")

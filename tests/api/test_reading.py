@@ -157,4 +157,6 @@ def test_why_somebody_gets_what_they_get(reader: Program) -> None:
     assert len(reader.get(f"{asked}&other=u2").json["answers"]) == 2
     assert reader.get("/production/explain?tier=premium").errors == {"interaction": "This is needed."}
     assert list(reader.get(f"{asked}&at=2001-01-01").errors) == ["at"]
+    assert list(reader.get(f"{asked}&at=9999-12-31T23:59:59-12:00").errors) == ["at"]
+    assert list(reader.get(f"{asked}&unit=u2").errors) == ["unit"], "given twice, one would be passed over"
     assert list(reader.get(f"{asked}&values=no").errors) == ["values"]

@@ -14,6 +14,7 @@ from tests.api.ways import ADA, PLACE, save_text, values
 from tests.tokens.stage import Program
 
 TEXT = "/templates/coaching_response"
+NEW = {"body": "x", "interaction": "COACHING_RESPONSE", "reason": "A try"}
 
 
 @pytest.fixture
@@ -111,10 +112,23 @@ def test_a_new_template_and_a_new_configuration_have_an_address(editor: Program)
             422,
             {"code"},
         ),
+        (
+            "/templates/kind_words",
+            {**NEW, "description": "with AKIAIOSFODNN7EXAMPLE"},
+            422,
+            {"description"},
+        ),
+        ("/templates/kind_words", {**NEW, "description": "x" * 201}, 422, {"description"}),
         ("/templates/kind_words", {"body": "x", "base_version": 1}, 404, set()),
         (TEXT, {"body": "x", "base_version": 1, "reason": "A try", "bodi": "y"}, 422, {"bodi"}),
         (TEXT, {"base_version": "1"}, 422, {"body", "base_version"}),
         (TEXT, {"body": "x", "base_version": 1}, 422, {"reason"}),
+        (
+            TEXT,
+            {"body": "x", "interaction": "OTHER", "description": "y", "base_version": 1, "reason": "A try"},
+            422,
+            {"interaction", "description"},
+        ),
         (PLACE, {"model": "NONE", "temperature": "hot"}, 422, {"model", "prompt", "temperature", "reason"}),
         (PLACE, {**values(), "modle": "x", "base_version": 1}, 422, {"modle"}),
         (f"{PLACE}/a%20b", values(), 422, {"tenant"}),

@@ -1,6 +1,7 @@
 """Every address of the API: without a token, with each scope, for another environment, and with tokens that are none."""
 
 import datetime as dt
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,7 @@ from controlplane.tokens import counting, minting
 from controlplane.tokens.models import ApiToken
 from controlplane.tokens.scopes import Scope
 from tests.api.conftest import ProgramOf
-from tests.api.ways import WAYS, WRITING, publish
+from tests.api.ways import REASON, WAYS, WRITING, publish
 from tests.architecture.addresses import routes_of
 from tests.page import PageClient
 from tests.proposals.stage import rule
@@ -89,10 +90,7 @@ def test_a_token_of_one_environment_is_for_that_one_alone(first_data: Session, p
             rule.removeprefix("/api/v1").replace("<environment>", "production").replace("<int:number>", "1")
         )
         answer = caller.call(method, path, **({} if method == "GET" else {"json": {}}))
-        assert (answer.status, answer.json["detail"]) == (
-            403,
-            "The token is for staging, not for production.",
-        ), name
+        assert (answer.status, answer.json["detail"]) == (403, "The token is for staging alone."), name
     assert caller.get("/staging/live").status == 200
     assert [each["code"] for each in caller.get("/environments").json["environments"]] == ["staging"]
     assert "for staging alone" in caller.get("/changes").json["detail"]
@@ -197,6 +195,22 @@ def test_a_refusal_is_in_the_record_once_an_hour(
     assert (told.actor_kind, told.owner_name, told.via) == ("token", "Editor One", "token")
 
 
+def test_made_up_environments_are_one_reason_and_no_fault_of_ours(
+    first_data: Session, program: ProgramOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_the_clock(monkeypatch)
+    caller = program("editor", environment="staging")
+    # Longer than what an index can hold, however it packs it.
+    scattered = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(48))
+    for made_up in ("a%00b", scattered, "one", "two", "%F0%9F%98%80"):
+        assert caller.get(f"/{made_up}/live").status == 403
+    for other in ("three", "four"):
+        document = {"source": f"environment:{other}", "entries": "all", **REASON}
+        assert caller.post("/staging/proposals", document).status == 403
+    (told,) = first_data.scalars(select(AuditEvent).where(AuditEvent.action == "token.refused"))
+    assert "GET /api/v1/a b/live: The token is for staging alone" in told.sentence
+
+
 def test_what_an_environment_keeps_for_administrators_no_token_does(
     first_data: Session, program: ProgramOf
 ) -> None:
@@ -226,12 +240,15 @@ def test_no_part_of_a_token_s_secret_comes_into_a_log_or_the_record(
         caller.get(f"/{caller.token}/live")
         replace(caller, token=f"{caller.token}x").get("/environments")
         monkeypatch.setattr(reading_views, "list_environments", breaks)
+        monkeypatch.setattr(reading_views, "get_prompt", breaks)
         app.config["PROPAGATE_EXCEPTIONS"] = False
         try:
             assert caller.get("/environments").status == 500
+            assert caller.get("/templates/a%0Arequest%20forged").status == 500
         finally:
             app.config["PROPAGATE_EXCEPTIONS"] = None
     assert "failed: GET /api/v1/environments" in caplog.text
+    assert "failed: GET /api/v1/templates/a\\u000arequest forged" in caplog.text
     assert secret not in caplog.text
     recorded = [str(vars(event)) for event in first_data.scalars(select(AuditEvent))]
     assert not [event for event in recorded if secret in event]

@@ -159,6 +159,8 @@ def test_changes_can_be_asked_for_and_made(first_data: Session, ada: Actor, grac
     approve(first_data, proposal, grace)
     with pytest.raises(Refused, match="Say what"):
         reject(first_data, proposal, grace, comment="  ")
+    with pytest.raises(Refused, match="AWS access key"):
+        reject(first_data, proposal, grace, comment="Not with\nAKIAIOSFODNN7EXAMPLE in it")
     reject(first_data, proposal, grace, comment="Too warm\nfor them")
     assert (proposal.state, proposal.note) == ("rejected", "Too warm for them")
     assert [each.body for each in services.comments_on(first_data, proposal)] == ["Too warm\nfor them"]

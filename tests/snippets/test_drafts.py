@@ -115,5 +115,9 @@ def test_a_saved_text_leaves_no_draft_not_even_one_that_arrives_late(
     assert first_data.scalars(select(SnippetDraft)).all() == []
 
 
-def test_more_than_a_text_may_hold_is_no_draft(client: PageClient) -> None:
+def test_more_than_a_text_may_hold_is_no_draft_and_is_not_lost(client: PageClient) -> None:
     assert keep(client, "x" * 300_000).status == 413
+    answer = client.post(DRAFT, sent(client, "x" * 300_000))
+    assert answer.status == 422
+    assert "Use at most 200000 characters." in answer.body
+    assert answer.form(EDIT)["body"] == "x" * 300_000

@@ -90,6 +90,8 @@ def test_a_turn_without_a_reason_comes_back_with_words_beside_it(on_call: PageCl
     assert page.status == 422
     assert "10 to 500 characters" in str(page.error_of("reason"))
     assert page.form()["reason"].strip() == "too short"
+    page = turn(on_call, f"{ONE}/{verb}", reason="Leaked AKIAIOSFODNN7EXAMPLE to users")
+    assert (page.status, "AWS access key" in str(page.error_of("reason"))) == (422, True)
 
 
 def test_who_comes_second_reads_who_came_first_and_keeps_their_words(

@@ -101,6 +101,10 @@ def test_a_token_is_made_told_and_kept_as_a_digest_alone(first_data: Session, gr
         ({"days": 0}, "days"),
         ({"days": 366}, "days"),
         ({"name": "AKIAIOSFODNN7EXAMPLE"}, "name"),
+        ({"name": "a\x00b"}, "name"),
+        ({"name": "deploy\nof Grace"}, "name"),
+        ({"name": "\u202eyolped"}, "name"),
+        ({"name": "deploy\u200b"}, "name"),
     ],
 )
 def test_what_nobody_may_give_away_or_needs_is_refused(
@@ -216,7 +220,7 @@ def test_what_a_token_is_refused_for_is_told_apart(
     with pytest.raises(OutOfScope, match="needs the scope edit; the token has read") as missing:
         caller.check(Scope.EDIT, None)
     assert missing.value.scope is Scope.EDIT
-    with pytest.raises(OutOfScope, match="for staging, not for production") as elsewhere:
+    with pytest.raises(OutOfScope, match="for staging alone") as elsewhere:
         caller.check(Scope.READ, "production")
     assert elsewhere.value.scope is None
     token.created_at, token.expires_at = now() - dt.timedelta(days=2), now() - dt.timedelta(seconds=1)
