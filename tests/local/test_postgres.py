@@ -249,11 +249,11 @@ def test_programs_behind_a_closed_directory_are_copied_to_where_the_server_can_r
         shutil.rmtree(programs.directory.parents[2])
 
 
-def test_a_temporary_server_leaves_nothing_behind() -> None:
-    before = set(Path(tempfile.gettempdir()).glob("controlplane-postgres-*"))
+def test_a_temporary_server_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # a place where no other test makes servers
     with temporary() as url:
         _write(url, 1)
-        mine = set(Path(tempfile.gettempdir()).glob("controlplane-postgres-*")) - before
+        mine = list(tmp_path.glob("controlplane-postgres-*"))
     assert mine
     assert not any(path.exists() for path in mine)
     with pytest.raises(psycopg.OperationalError):
