@@ -102,6 +102,7 @@ class Recorder:
     _lines: list[bytes]
     _size: int
     _number: int
+    _under: tuple[datetime, str] | None
     _written: int
     _dropped: int
     _told: int
@@ -278,9 +279,10 @@ class Recorder:
             self._dropped += len(self._lines)
             self._forget()
             return True
-        self._number += 1
+        # A write that failed may have arrived after all. Under the same name it is written again, and not a second time.
+        where = self._under or (hour, f"{self.process}-{self._number + 1}")
         try:
-            self._store.write_decisions(self.environment, hour, f"{self.process}-{self._number}", packed)
+            self._store.write_decisions(self.environment, *where, packed)
         except ControlPlaneRuntimeError as problem:
             self._failed(str(problem))
         except Exception as problem:  # a thread that dies would end the record for good
@@ -290,8 +292,10 @@ class Recorder:
             self._written_this_hour += len(packed)
             self._told += header.dropped
             self._failures, self._error = 0, None
+            self._number, self._under = self._number + 1, None
             self._forget()
             return True
+        self._under = where
         self._failures += 1
         self._due = time.monotonic() + self._pace.next(self._failures)
         return False
@@ -313,7 +317,7 @@ class Recorder:
         self._writing = threading.Lock()  # between the thread and `flush`; no call takes it
         self._lines = []
         self._size = 0
-        self._number = 0
+        self._number, self._under = 0, None
         self._written = self._dropped = self._told = self._failures = 0
         self._error = None
         self._hour = datetime.fromtimestamp(0, UTC)
@@ -331,10 +335,22 @@ def values_to_keep(
 ) -> tuple[bytes | None, dict[str, int] | None]:
     """Return what may be kept of a call's values as JSON, and the lengths of those of which that is all that may.
 
-    It is done while the call is there, because its values are its caller's to change afterwards.
+    It is done while the call is there, because its values are its caller's to change afterwards. So nothing may be raised: the
+    model has answered already, and the answer would be lost with its record.
     """
     if snapshot is None or values is None:
         return None, None
+    try:
+        return _values_to_keep(snapshot, interaction, values)
+    except (
+        Exception
+    ):  # an object that has no `str`, a declaration that cannot be read: nothing says what may be kept
+        return None, None
+
+
+def _values_to_keep(
+    snapshot: Snapshot, interaction: str, values: Mapping[str, object]
+) -> tuple[bytes | None, dict[str, int] | None]:
     declared = _declared(snapshot, interaction)
     if not declared:
         return None, None

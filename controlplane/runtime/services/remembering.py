@@ -23,7 +23,7 @@ def remember(
     values, lengths = values_to_keep(plan.snapshot, call.interaction, plan.values)
     kept_out: str | None = plan.kept_out
     if kept_out is None and plan.path is Path.LEGACY and descent.steps:
-        kept_out = descent.steps[0]
+        kept_out = descent.steps[-1]  # the one after which there was nothing left but this path
     recorder.see(
         Seen(
             at=plan.at,
