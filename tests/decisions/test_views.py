@@ -50,17 +50,21 @@ async def test_what_was_recorded_is_told_by_interaction_and_call(
             milliseconds=1_200,
             parameters={"kpis": [1]},
         ),
+        decision(interaction="KPI_ANALYSIS", version=1, model="LARGE"),
         dropped=7,
         rate=5e-324,
     )
     page = client_as("viewer").get(RECORDED)
     rows = [words(row) for row in page.all("tr")]
     assert any(row.startswith("COACHING_RESPONSE 30 ") for row in rows)
+    (kpi,) = [row for row in rows if row.startswith("KPI_ANALYSIS 2 50 % ")]
+    assert "the legacy path 1" in kpi
+    assert "not told 1" in kpi
     newest = next(row for row in rows if "outside of the gate" in row)
     assert "<b>acme</b>" in newest
     assert newest.endswith("1,200 ms kpis")
     assert "from 1 in 1,000,000,000 to all" in page.body, "whoever can write to the store says how many"
-    assert "31 wait for it" in page.body
+    assert "32 wait for it" in page.body
     assert "u-" not in "".join(rows), "no id of a user"
 
 
