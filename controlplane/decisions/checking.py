@@ -34,7 +34,7 @@ OTHERS: Final = "an unknown interaction"
 UNASKED: Final = "unasked"
 """There was nothing to decide: the call did not look, or nothing was live."""
 MOST_AT_ONCE: Final = 2_000
-_MOST_TIMES: Final = 10
+_MOST_TIMES: Final = 5
 # A process says when it planned a call, a moment after it asked. Where that is the moment at which a variant's dates begin or
 # end, its answer is the other side's.
 _EDGE: Final = dt.timedelta(seconds=1)
@@ -55,7 +55,7 @@ class Difference:
 def check_recorded(engine: Engine, environment: str, *, most: int = MOST_AT_ONCE) -> int:
     """Decide calls again that nobody has yet, the oldest first; return how many of them came to something else.
 
-    `most` in one transaction, and ten times as many in a turn: a busy product records more in half a minute than one should hold.
+    `most` in one transaction, and five times as many in a turn: a busy product records more in half a minute than one should hold.
     """
     others = 0
     for _ in range(_MOST_TIMES):

@@ -251,6 +251,9 @@ class Recorder:
                 continue
             try:
                 line = decisions.encode(_decision_of(seen, self._key))
+                decisions.decode(
+                    line
+                )  # what no reader takes, as an id of a thousand letters, is told of here
             except (
                 Exception
             ) as problem:  # one that cannot be kept must not end the thread that keeps the others

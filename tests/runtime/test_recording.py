@@ -335,13 +335,26 @@ def test_when_the_bytes_of_the_hour_are_used_up_calls_are_dropped() -> None:
     assert state.written + state.dropped == 50
 
 
-def test_an_id_that_is_no_text_spoils_one_call_and_not_the_others() -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Request("X", unit=7),  # type: ignore[arg-type]
+        Request("X", tenant_id="t" * 300),
+        Request("X", tenant_id="\ud800"),
+    ],
+    ids=["no text", "too long", "half a letter"],
+)
+def test_an_id_that_cannot_be_kept_spoils_one_call_and_not_the_others(
+    asked: Request, caplog: pytest.LogCaptureFixture
+) -> None:
     store = MemoryStore()
     recording = recorder(store)
-    recording.see(Seen(at=0.0, request=Request("X", unit=7), path="legacy"))  # type: ignore[arg-type]
+    recording.see(Seen(at=0.0, request=asked, path="legacy"))
     recording.see(SEEN)
     assert recording.flush()
     assert (len(calls(store)), recording.state.dropped) == (1, 1)
+    assert "calls are not recorded" in caplog.text
+    assert "ttt" not in caplog.text, "ids stay out of the log"
 
 
 def test_the_thread_writes_by_itself_and_closing_writes_the_rest() -> None:
