@@ -1,6 +1,7 @@
 """What the recorder is told of a call, once it is over."""
 
-from controlplane.runtime.recording import Recorder, Seen, values_to_keep
+from controlplane.runtime.recorded_values import values_to_keep
+from controlplane.runtime.recording import Recorder, Seen
 from controlplane.runtime.resolver import Request
 from controlplane.runtime.services.answers import LLMResponse, Path
 from controlplane.runtime.services.calls import Call
