@@ -13,7 +13,8 @@ from bench.releases import INTERACTION, load, requests
 from bench.timing import in_turns, per_call
 from controlplane.runtime import Request, Resolution, Snapshot, resolve, snapshot
 from controlplane.runtime.entries import interaction_key
-from controlplane.runtime.recording import Recorder, Seen, values_to_keep
+from controlplane.runtime.recorded_values import values_to_keep
+from controlplane.runtime.recording import Recorder, Seen
 from controlplane.runtime.services.configuration import utc_now
 from controlplane.runtime.stores.memory import MemoryStore
 

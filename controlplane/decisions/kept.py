@@ -18,6 +18,7 @@ WINDOW: Final = dt.timedelta(hours=24)
 MOST_CALLS: Final = 5_000
 """So many of the newest are looked at: deciding them twice takes one or two tenths of a second."""
 MOST_VALUES: Final = 5
+_SMALLEST_RATE: Final = 1e-9
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def recording(session: Session, environment: str, at: dt.datetime) -> Recording:
 
 def rate_words(rates: Sequence[float]) -> str:
     """Return how large a part of all calls is recorded: "1 in 100", "all", "from 1 in 100 to 1 in 10"."""
-    words = ["all" if rate >= 1 else f"1 in {round(1 / rate):,}" for rate in rates]
+    # A rate was written by whoever can write to the store: of the smallest there are, one divided by it is no number.
+    words = ["all" if rate >= 1 else f"1 in {round(1 / max(rate, _SMALLEST_RATE)):,}" for rate in rates]
     if not words:
         return ""
     return words[0] if len(set(words)) == 1 else f"from {words[0]} to {words[-1]}"

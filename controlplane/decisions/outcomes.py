@@ -8,12 +8,15 @@ from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Decision
 from controlplane.runtime.entries import Model
 from controlplane.runtime.resolver import Resolution
-from controlplane.runtime.services.answers import KeptOut, Path
+from controlplane.runtime.services.answers import KeptOut, Path, Step
+from controlplane.runtime.services.chain import Target, targets_of
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.switches import KillSwitches
 
 LEGACY_BY_CHOICE: Final = frozenset({KeptOut.CALL.value, KeptOut.SERVICE.value})
 """Whoever made these calls did not want configurations to be used: no release changes that."""
+_FAILED: Final = frozenset({Step.NO_TEMPLATE.value, Step.RENDER_FAILED.value})
+"""These calls had a configuration, and no text with the values they brought. Whether another text fails with them nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class Outcome:
     template_version: int | None = None
     text_sha256: str | None = None
     settings: tuple[Any, ...] = ()
-    fallbacks: tuple[str, ...] = ()
+    fallbacks: tuple[Any, ...] = ()
+    """The models that may still be asked, each with what it takes."""
+    declared: tuple[Any, ...] = ()
+    """How the values that come with a call are taken; what comes of a change of it hangs on the values."""
 
     @property
     def named(self) -> tuple[str, str | None, int | None, str | None]:
@@ -67,11 +73,11 @@ class Outcomes:
         key = (found.key, found.place)
         outcome = self._known.get(key)
         if outcome is None:
-            outcome = self._known[key] = _outcome(found)
-        return Got(outcome, again.exact, found.model)
+            outcome = self._known[key] = _outcome(self._snapshot, found)
+        return Got(outcome, again.exact and decision.kept_out not in _FAILED, found.model)
 
 
-def _outcome(found: Resolution) -> Outcome:
+def _outcome(snapshot: Snapshot, found: Resolution) -> Outcome:
     variant = found.variant
     return Outcome(
         path=Path.CONFIGURATION.value,
@@ -89,7 +95,33 @@ def _outcome(found: Resolution) -> Outcome:
             variant.frequency_penalty,
             variant.presence_penalty,
         ),
-        fallbacks=variant.fallbacks,
+        fallbacks=tuple(_taken_by(each) for each in targets_of(snapshot, variant)[1:]),
+        declared=_declared(snapshot, found.prompt.code),
+    )
+
+
+def _taken_by(target: Target) -> tuple[Any, ...]:
+    model = target.model
+    return (target.code, target.provider, target.model_id) + (
+        (model.parameters, model.max_output_tokens) if model else ()
+    )
+
+
+def _declared(snapshot: Snapshot, prompt: str) -> tuple[Any, ...]:
+    entry = snapshot.prompt(prompt)
+    interaction = snapshot.interaction(entry.interaction) if entry else None
+    return tuple(
+        (each.name, each.type, each.required, each.untrusted)
+        for each in (interaction.parameters if interaction else ())
+    )
+
+
+def is_certain(before: Got, after: Got) -> bool:
+    """Say whether it is certain what of a call changes."""
+    if not (before.exact and after.exact):
+        return False
+    return before.outcome.declared == after.outcome.declared or bool(
+        differences(before.outcome, after.outcome)
     )
 
 

@@ -15,8 +15,10 @@ from controlplane.decisions.kept import WINDOW, Recording, kept, rate_words, rec
 from controlplane.decisions.models import RecordedCall, ReplayAlarm
 from controlplane.decisions.radius import LEGACY, percent
 from controlplane.runtime.decisions import Decision
+from controlplane.runtime.services.answers import Path
 
 NEWEST_SHOWN: Final = 12
+_NOT_TOLD: Final = "not told"
 _WHY: Final = {
     "call": "the call asked for it",
     "service": "look-up is off in the service",
@@ -122,7 +124,7 @@ def _interactions(decisions: Sequence[Decision]) -> list[OfInteraction]:
 
 def _of(code: str, calls: Sequence[Decision]) -> OfInteraction:
     took = [each.milliseconds for each in calls if each.milliseconds is not None and not each.error]
-    models = Counter(each.answered_by or LEGACY for each in calls if not each.error)
+    models = Counter(_answered_by(each) for each in calls if not each.error)
     return OfInteraction(
         code=code,
         calls=len(calls),
@@ -134,6 +136,13 @@ def _of(code: str, calls: Sequence[Decision]) -> OfInteraction:
         middle_ms=round(median(took)) if took else None,
         with_values=sum(bool(each.parameters) for each in calls),
     )
+
+
+def _answered_by(decision: Decision) -> str:
+    """Return who answered; of a call that was only resolved here, its product called a model by itself."""
+    if decision.path == Path.LEGACY:
+        return LEGACY
+    return decision.answered_by or _NOT_TOLD
 
 
 def _went(decision: Decision) -> str:

@@ -2,7 +2,7 @@
 
 Every call is decided twice with the runtime's resolver, by what is live and by what would be. Calls of which the buckets were
 recorded by the salts that decide them get the very answer that the runtime would give; the others are guessed, and counted as
-such. Pure.
+such, as are calls whose values decide: where no text could be made of them, or they are to be taken in another way. Pure.
 """
 
 import datetime as dt
@@ -13,10 +13,11 @@ from decimal import Decimal
 from statistics import median
 from typing import Final
 
-from controlplane.decisions.outcomes import Got, Outcome, Outcomes, differences
+from controlplane.decisions.outcomes import Got, Outcome, Outcomes, differences, is_certain
 from controlplane.registry import cost
 from controlplane.runtime.decisions import Decision
 from controlplane.runtime.entries import Model
+from controlplane.runtime.services.answers import Path
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.switches import KillSwitches
 
@@ -150,10 +151,11 @@ class _Tally:
     def add(self, decision: Decision, before: Got, after: Got) -> None:
         what = differences(before.outcome, after.outcome)
         self.calls += 1
-        self.guessed += not (before.exact and after.exact)
+        self.guessed += not is_certain(before, after)
         self.after[after.outcome.named] += 1
-        if decision.answered_by and decision.milliseconds is not None and not decision.error:
-            self.took[decision.answered_by].append(decision.milliseconds)
+        answered_by = decision.answered_by or (LEGACY if decision.path == Path.LEGACY else None)
+        if answered_by and decision.milliseconds is not None and not decision.error:
+            self.took[answered_by].append(decision.milliseconds)
         if decision.unit:
             self.units.add(decision.unit)
         if (

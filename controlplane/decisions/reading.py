@@ -8,7 +8,7 @@ is passed over and counted, and a batch that cannot be read is noted and not tri
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,12 +20,15 @@ from controlplane.db import now, transaction
 from controlplane.decisions.models import RecordedBatch, RecordedCall, RecordedLook, ReplayAlarm
 from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Batch, Decision
+from controlplane.runtime.errors import StoreError
 from controlplane.runtime.stores.base import ObjectMismatchError, ObjectMissingError, ObjectTooLargeError
 from controlplane.runtime.stores.decisions import DecisionLog
 
 LARGEST_BATCH: Final = 8 * 1024 * 1024
-MOST_BATCHES: Final = 40
-"""Read in one turn; what is left waits for the next."""
+MOST_BATCHES: Final = 200
+"""Of one hour, read in one turn; what is left waits for the next. A process writes one each half minute at most, as a rule."""
+_MOST_FAILURES: Final = 3
+"""Batches in a row that the store does not give, after which it is left alone until the next turn."""
 _HOUR: Final = dt.timedelta(hours=1)
 _LATE: Final = dt.timedelta(minutes=5)
 """A batch may be written so long after its hour, by a clock that is behind or a store that is slow."""
@@ -61,14 +64,16 @@ def read_recorded(
         look = session.get(RecordedLook, environment)
         since = look.looked_at if look else at - _FARTHEST_BACK * _HOUR
         cleaned_at = look.cleaned_at if look else None
-    found, all_read = 0, True
-    for hour in _hours(since, at, bounds):
-        new, rest = _unread(engine, store, environment, hour)
-        all_read = all_read and not rest
-        for name in new:
-            found += _read_one(engine, store, environment, hour, name, at, bounds)
-    with transaction(engine) as session:
-        _trim(session, environment, at, bounds)
+    found, all_read, refused = 0, True, None
+    try:
+        for hour in _hours(since, at, bounds):
+            new, rest = _unread(engine, store, environment, hour)
+            read, problem = _read_all(engine, store, environment, hour, new, at, bounds)
+            found, refused = found + read, refused or problem
+            all_read = all_read and not rest and problem is None
+    finally:  # how long calls are kept does not hang on a store that answers
+        with transaction(engine) as session:
+            _trim(session, environment, at, bounds)
     is_clean = cleaned_at is not None and at - _HOUR < cleaned_at <= at
     with transaction(engine) as session:
         _note(session, environment, at if all_read else since, cleaned_at if cleaned_at and is_clean else at)
@@ -76,6 +81,8 @@ def read_recorded(
         not is_clean
     ):  # noted before: a store that lets nothing be deleted is asked once an hour, and hides nothing new
         _clean_store(store, environment, at, bounds)
+    if refused is not None:
+        raise refused
     return found
 
 
@@ -107,6 +114,30 @@ def _unread(
         )
         new = sorted(names - set(known))
     return new[:MOST_BATCHES], len(new) > MOST_BATCHES
+
+
+def _read_all(
+    engine: Engine,
+    store: DecisionLog,
+    environment: str,
+    hour: dt.datetime,
+    names: Sequence[str],
+    at: dt.datetime,
+    bounds: Bounds,
+) -> tuple[int, StoreError | None]:
+    """Read these batches; return how many calls, and why the store kept one back: it does not hide those after it."""
+    found, in_a_row = 0, 0
+    problem: StoreError | None = None
+    for name in names:
+        try:
+            found += _read_one(engine, store, environment, hour, name, at, bounds)
+        except StoreError as refused:
+            problem, in_a_row = problem or refused, in_a_row + 1
+            if in_a_row >= _MOST_FAILURES:
+                raise
+        else:
+            in_a_row = 0
+    return found, problem
 
 
 def _read_one(
@@ -205,7 +236,8 @@ def _trim(session: Session, environment: str, at: dt.datetime, bounds: Bounds) -
 
 def _clean_store(store: DecisionLog, environment: str, at: dt.datetime, bounds: Bounds) -> None:
     for hour in list(store.list_decision_hours(environment)):
-        if hour + _HOUR <= at - bounds.age:
+        # A process whose clock was years ahead wrote where nobody will look, and nothing is kept for ever.
+        if hour + _HOUR <= at - bounds.age or hour > at + bounds.age:
             store.delete_decisions(environment, hour, list(store.list_decisions(environment, hour)))
 
 

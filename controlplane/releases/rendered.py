@@ -116,7 +116,7 @@ def rendered(composed: Composed, renders: Renders, *, shown: str = "") -> Render
 def _looked_at(text: Text, renders: Renders, shown: str) -> RenderedText | None:
     usual = renders.inputs(text.interaction, text.declared, before=text.declared_before)
     # Beside the usual ones and not among them: what a call brought refuses nothing, and may be a stranger's.
-    recorded = renders.recorded(text.interaction, usual)
+    recorded = renders.recorded(text, usual)
     room = MOST_INPUTS - len(recorded)
     inputs = [*usual[:room], *recorded, *usual[room:]]
     after = renders.of(text.after, text.declared, inputs)

@@ -118,6 +118,15 @@ def _examples(declared: Sequence[Parameter], stored: Sequence[Input]) -> Iterato
         )
 
 
+def _names(declared: Iterable[Parameter]) -> set[str]:
+    return {each.name for each in declared}
+
+
+def _recorded_in(declared: Iterable[Parameter]) -> set[str]:
+    """Return of which parameters the values may be kept, and shown."""
+    return {each.name for each in declared if each.recorded == "yes"}
+
+
 def changing_texts(composed: Composed) -> list[Text]:
     """Return what is rendered otherwise than now, each text of an interaction once: changed templates first.
 
@@ -150,18 +159,29 @@ class Renders:
             self._inputs[key] = inputs_of(self._session, interaction, declared, declared_before=before)
         return self._inputs[key]
 
-    def recorded(self, interaction: str, inputs: Sequence[Input]) -> list[Input]:
+    def recorded(self, text: Text, inputs: Sequence[Input]) -> list[Input]:
         """Return the values of recorded calls as inputs: for looking only, nothing is refused for what they come to.
 
-        Of a call that is kept which is declared so; the rest is as in the first of the usual inputs.
+        Of a call that is kept which is declared so; the rest is as in the first of the usual inputs. What was declared so when
+        the call was made, and is no longer or would be no longer, is shown to nobody any more.
         """
+        interaction = text.interaction
         if interaction not in self._recorded:
             found = recorded_values(self._session, interaction)
             self._recorded[interaction] = [
                 (f"recorded call of {at:%Y-%m-%d %H:%M:%S}", values) for at, values in found
             ]
         rest = inputs[0].values if inputs else {}
-        return [Input(name, {**rest, **values}, RECORDED) for name, values in self._recorded[interaction]]
+        may_be_shown = _recorded_in(text.declared)
+        if text.declared_before:
+            may_be_shown &= _recorded_in(text.declared_before) | (
+                _names(text.declared) - _names(text.declared_before)
+            )
+        shown = (
+            (name, {key: value for key, value in values.items() if key in may_be_shown})
+            for name, values in self._recorded[interaction]
+        )
+        return [Input(name, {**rest, **values}, RECORDED) for name, values in shown if values]
 
     def of(self, body: str, declared: tuple[Parameter, ...], inputs: Sequence[Input]) -> list[Outcome] | None:
         """Return what a text makes of each input; None when as many as may be were rendered before it.

@@ -29,6 +29,7 @@ from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Decision, Header
 from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.process import process_name
+from controlplane.runtime.recorded_values import values_to_keep
 from controlplane.runtime.resolver import Request, Resolution
 from controlplane.runtime.snapshot import Snapshot
 from controlplane.runtime.stores.decisions import DecisionLog
@@ -40,16 +41,11 @@ _log = logging.getLogger(__name__)
 RATE: Final = "CONTROLPLANE_RECORD_RATE"
 MEGABYTES: Final = "CONTROLPLANE_RECORD_MEGABYTES"
 KEY: Final = "CONTROLPLANE_RECORD_KEY"
-LONGEST_VALUES: Final = 16 * 1024
-"""Bytes of JSON of one call's values at most; of longer ones only the lengths are kept."""
 _QUEUE: Final = 2_000
 _SHORTEST_KEY: Final = 16
 _LOOK_SECONDS: Final = 1.0
 _GOODBYE_SECONDS: Final = 2.0
 _MOST_BYTES: Final = 2 * 1024 * 1024  # of lines, before they are packed
-_NOTHING: Final[tuple[tuple[str, bool], ...]] = ()
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +98,7 @@ class Recorder:
     _lines: list[bytes]
     _size: int
     _number: int
+    _under: tuple[datetime, str] | None
     _written: int
     _dropped: int
     _told: int
@@ -250,6 +247,9 @@ class Recorder:
                 continue
             try:
                 line = decisions.encode(_decision_of(seen, self._key))
+                decisions.decode(
+                    line
+                )  # what no reader takes, as an id of a thousand letters, is told of here
             except (
                 Exception
             ) as problem:  # one that cannot be kept must not end the thread that keeps the others
@@ -278,9 +278,10 @@ class Recorder:
             self._dropped += len(self._lines)
             self._forget()
             return True
-        self._number += 1
+        # A write that failed may have arrived after all. Under the same name it is written again, and not a second time.
+        where = self._under or (hour, f"{self.process}-{self._number + 1}")
         try:
-            self._store.write_decisions(self.environment, hour, f"{self.process}-{self._number}", packed)
+            self._store.write_decisions(self.environment, *where, packed)
         except ControlPlaneRuntimeError as problem:
             self._failed(str(problem))
         except Exception as problem:  # a thread that dies would end the record for good
@@ -290,8 +291,10 @@ class Recorder:
             self._written_this_hour += len(packed)
             self._told += header.dropped
             self._failures, self._error = 0, None
+            self._number, self._under = self._number + 1, None
             self._forget()
             return True
+        self._under = where
         self._failures += 1
         self._due = time.monotonic() + self._pace.next(self._failures)
         return False
@@ -313,7 +316,7 @@ class Recorder:
         self._writing = threading.Lock()  # between the thread and `flush`; no call takes it
         self._lines = []
         self._size = 0
-        self._number = 0
+        self._number, self._under = 0, None
         self._written = self._dropped = self._told = self._failures = 0
         self._error = None
         self._hour = datetime.fromtimestamp(0, UTC)
@@ -324,53 +327,6 @@ class Recorder:
         """Another process: another name, and a thread of its own. What the parent saw is the parent's to write."""
         self._begin()
         self._ticker.after_fork(restart=self._running)
-
-
-def values_to_keep(
-    snapshot: Snapshot | None, interaction: str, values: Mapping[str, object] | None
-) -> tuple[bytes | None, dict[str, int] | None]:
-    """Return what may be kept of a call's values as JSON, and the lengths of those of which that is all that may.
-
-    It is done while the call is there, because its values are its caller's to change afterwards.
-    """
-    if snapshot is None or values is None:
-        return None, None
-    declared = _declared(snapshot, interaction)
-    if not declared:
-        return None, None
-    whole = {name: values[name] for name, as_it_was in declared if as_it_was and name in values}
-    lengths = {
-        name: _length(values[name]) for name, as_it_was in declared if not as_it_was and name in values
-    }
-    try:
-        data = _encode(whole) if whole else None
-    except (TypeError, ValueError, RecursionError):
-        data = None
-    if data is not None and len(data) > LONGEST_VALUES:
-        lengths |= {name: _length(value) for name, value in whole.items()}
-        data = None
-    return data, lengths or None
-
-
-def _declared(snapshot: Snapshot, interaction: str) -> tuple[tuple[str, bool], ...]:
-    """Return the parameters of which something may be kept, each with whether that is its value."""
-    found = snapshot.interaction(interaction)
-    return _NOTHING if found is None else snapshot.derive(("recorded", interaction), _recorded)
-
-
-def _recorded(snapshot: Snapshot, asked: tuple[str, str]) -> tuple[tuple[str, bool], ...]:
-    interaction = snapshot.interaction(asked[1])
-    return tuple(
-        (each.name, each.recorded == "yes")
-        for each in (interaction.parameters if interaction else ())
-        if each.recorded in {"yes", "length"}
-    )
-
-
-def _length(value: object) -> int:
-    if isinstance(value, str | list | tuple | dict):
-        return len(value)
-    return 0 if value is None else len(str(value))
 
 
 def _decision_of(seen: Seen, key: bytes) -> Decision:

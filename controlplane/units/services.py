@@ -46,16 +46,21 @@ def distinct(
 def distinct_at_gate(
     session: Session, environment: str, interaction: str, unit: str, since: dt.datetime, until: dt.datetime
 ) -> Distinct | None:
-    """Count those who called an interaction at all, let in or kept out by its gate."""
+    """Count those who called an interaction at all, let in or kept out by its gate.
+
+    Not known where its configurations bucket units of another kind: whom the gate let in was not counted by the gate's then.
+    """
     prefix = f"configuration/{interaction}/"
-    keys = select(HourOfUnits.key).where(
+    told = select(HourOfUnits.key, HourOfUnits.unit).where(
         HourOfUnits.environment == environment,
         HourOfUnits.hour >= since,
         HourOfUnits.hour < until,
         or_(HourOfUnits.key == gate_key(interaction), HourOfUnits.key.startswith(prefix, autoescape=True)),
     )
-    found = session.scalars(keys.distinct().order_by(HourOfUnits.key)).all()
-    return distinct_of(session, environment, dict.fromkeys(found), since, until, unit=unit)
+    found = session.execute(told.distinct().order_by(HourOfUnits.key)).all()
+    if any(kind != unit and key.startswith(prefix) for key, kind in found):
+        return None
+    return distinct_of(session, environment, {key: None for key, _ in found}, since, until, unit=unit)
 
 
 def distinct_of(

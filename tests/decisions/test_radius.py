@@ -159,6 +159,36 @@ async def test_a_row_with_a_salt_that_was_not_in_force_is_a_guess_and_counted_as
     assert 60 < foretold.changed < 140, "on average it is right"
 
 
+def test_a_fallback_that_is_retired_is_one_less(first_data: Session) -> None:
+    premium = entry(first_data, PREMIUM)
+    spare = other_model(first_data, premium)
+    publish(
+        first_data, {PREMIUM: {**premium, "variants": [{**premium["variants"][0], "fallbacks": [spare]}]}}
+    )
+    put(first_data, decision(tier="premium"), decision(tier="basic"))
+    found = radius_of(
+        first_data, {f"model/{spare}": {**entry(first_data, f"model/{spare}"), "active": False}}
+    )
+    assert (found.changed, found.how) == (1, (("fallbacks", 1),))
+
+
+def test_what_hangs_on_values_is_a_guess(first_data: Session) -> None:
+    put(
+        first_data,
+        decision(tier="premium"),
+        decision(tier="premium", path="legacy", kept_out="render_failed"),
+        decision(tier="premium", path="legacy", kept_out="call"),
+    )
+    premium = entry(first_data, PREMIUM)
+    other = {**premium, "variants": [{**premium["variants"][0], "temperature": 0.11}]}
+    found = radius_of(first_data, {PREMIUM: other})
+    assert (found.changed, found.guessed) == (2, 1), "whether a text can be made of its values now"
+    interaction = entry(first_data, "interaction/COACHING_RESPONSE")
+    strangers = [{**each, "untrusted": True} for each in interaction["parameters"]]
+    found = radius_of(first_data, {"interaction/COACHING_RESPONSE": {**interaction, "parameters": strangers}})
+    assert (found.changed, found.guessed) == (0, 2), "what is taken out of them"
+
+
 def test_nothing_changes_where_a_switch_is_thrown(
     first_data: Session, actor_as: Callable[[Role | str], Actor]
 ) -> None:
@@ -217,6 +247,14 @@ def test_how_long_a_model_takes_is_what_was_recorded_of_it(first_data: Session) 
         1_000,
         200,
     )
+
+
+def test_how_long_the_legacy_path_takes_is_what_was_recorded_of_it(first_data: Session) -> None:
+    put(first_data, decision(tier="premium", path="legacy", kept_out="call", milliseconds=700))
+    put(first_data, decision(tier="premium"))
+    closed: Documents = {GATE: {**entry(first_data, GATE), "ranges": []}}
+    (turn,) = radius_of(first_data, closed).turns
+    assert (turn.after, turn.before_ms, turn.after_ms) == ("the legacy path", None, 700)
 
 
 def test_moving_a_configuration_without_changing_it_changes_no_call(first_data: Session) -> None:

@@ -1,7 +1,7 @@
 """From the store into a bounded table: each batch once, whatever is in it, and no more than is to be kept."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -13,6 +13,7 @@ from controlplane.decisions.models import RecordedBatch, RecordedCall
 from controlplane.decisions.reading import Bounds, hour_of, read_recorded
 from controlplane.runtime import decisions
 from controlplane.runtime.decisions import Decision, Header
+from controlplane.runtime.errors import StoreUnavailable
 from controlplane.runtime.stores.memory import MemoryStore
 from controlplane.runtime.stores.packing import pack
 from tests.decisions.product import PRODUCTION, decision
@@ -20,6 +21,25 @@ from tests.decisions.product import PRODUCTION, decision
 AT = dt.datetime(2026, 11, 29, 12, 30, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 Clock = Callable[[], dt.datetime]
+
+
+class Moody(MemoryStore):
+    """A store that keeps some batches back, or does not answer at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept_back: set[str] = set()
+        self.is_down = False
+
+    def list_decisions(self, environment: str, hour: dt.datetime) -> Iterator[str]:
+        if self.is_down:
+            raise StoreUnavailable("down")
+        return super().list_decisions(environment, hour)
+
+    def read_decisions(self, environment: str, hour: dt.datetime, name: str, *, limit: int) -> bytes:
+        if name in self.kept_back:
+            raise StoreUnavailable("kept back")
+        return super().read_decisions(environment, hour, name, limit=limit)
 
 
 def write(
@@ -46,7 +66,7 @@ def batch(engine: Engine, name: str) -> RecordedBatch:
 
 def test_from_the_store_into_the_table(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """One database for the whole story: each step is a turn of the worker."""
-    store = MemoryStore()
+    store = Moody()
     assert read(engine, store) == 0
 
     # Each batch is read once, also by a second worker and after a restart.
@@ -86,14 +106,30 @@ def test_from_the_store_into_the_table(engine: Engine, monkeypatch: pytest.Monke
     turns = [read(engine, store, at=later + number * HOUR) for number in range(4)]
     assert (turns[:3], sum(turns)) == ([2, 2, 1], 5)
 
+    # One that the store keeps back hides none of those after it, and is read when it is given.
+    store.kept_back = {"a-kept-back"}
+    for name in ("a-kept-back", "b-given"):
+        write(store, name, decision(at=later), at=later)
+    before = count(engine)
+    with pytest.raises(StoreUnavailable, match="kept back"):
+        read(engine, store, at=later)
+    assert count(engine) == before + 1
+    store.kept_back = set()
+    assert read(engine, store, at=later) == 1
+
     # No more calls are kept than wanted: the newest.
     read(engine, store, at=later, bounds=Bounds(rows=3))
     assert count(engine) == 3
 
-    # What is older than it may become is gone, here and in the store.
+    # What is older than it may become is gone, here even while the store is down, and in the store.
     much_later = later + 8 * 24 * HOUR
-    read(engine, store, at=much_later)
+    write(store, "of-a-clock-that-is-years-ahead", decision(at=later), at=later + 9_000 * HOUR)
+    store.is_down = True
+    with pytest.raises(StoreUnavailable, match="down"):
+        read(engine, store, at=much_later)
     assert count(engine) == 0
+    store.is_down = False
+    read(engine, store, at=much_later)
     assert list(store.list_decision_hours(PRODUCTION)) == []
     read(engine, store, at=much_later + 3 * 24 * HOUR)
     assert count(engine, RecordedBatch) == 0

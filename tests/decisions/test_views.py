@@ -1,9 +1,11 @@
 """The pages of recorded calls, and what stands of them on other pages."""
 
-import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
+import msgspec
 import pytest
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
@@ -11,7 +13,7 @@ from controlplane.db import now
 from controlplane.decisions.models import ReplayAlarm
 from controlplane.prompts.render_pool import shared
 from controlplane.releases import trials
-from controlplane.releases.composed import compose_text
+from controlplane.releases.composed import Composed, compose_text
 from controlplane.releases.rendered import rendered
 from controlplane.rollouts.standing import live_entry
 from tests.decisions.product import PRODUCTION, Product, calls, decision, put
@@ -21,6 +23,7 @@ from tests.rollouts.walk import KEY, Walk, second_version
 
 ClientAs = Callable[[Role | str], PageClient]
 RECORDED = "/production/recorded"
+INTERACTION = "interaction/COACHING_RESPONSE"
 PREMIUM = "configuration/COACHING_RESPONSE/premium/*"
 
 
@@ -47,16 +50,21 @@ async def test_what_was_recorded_is_told_by_interaction_and_call(
             milliseconds=1_200,
             parameters={"kpis": [1]},
         ),
+        decision(interaction="KPI_ANALYSIS", version=1, model="LARGE"),
         dropped=7,
+        rate=5e-324,
     )
     page = client_as("viewer").get(RECORDED)
     rows = [words(row) for row in page.all("tr")]
     assert any(row.startswith("COACHING_RESPONSE 30 ") for row in rows)
+    (kpi,) = [row for row in rows if row.startswith("KPI_ANALYSIS 2 50 % ")]
+    assert "the legacy path 1" in kpi
+    assert "not told 1" in kpi
     newest = next(row for row in rows if "outside of the gate" in row)
     assert "<b>acme</b>" in newest
     assert newest.endswith("1,200 ms kpis")
-    assert "from 1 in 100 to all" in page.body
-    assert "31 wait for it" in page.body
+    assert "from 1 in 1,000,000,000 to all" in page.body, "whoever can write to the store says how many"
+    assert "32 wait for it" in page.body
     assert "u-" not in "".join(rows), "no id of a user"
 
 
@@ -77,6 +85,11 @@ def test_a_batch_that_cannot_be_read_and_an_alarm_are_shown(client_as: ClientAs,
     viewer = client_as("viewer")
     (row,) = [words(row) for row in viewer.get(RECORDED).all("tr") if "RESPONSE: version" in words(row)]
     assert row.startswith("COACHING_RESPONSE: version 3 99 1 1")
+    first_data.execute(
+        update(ReplayAlarm).values(example={"recorded": True, "by_release": False, "release": 1})
+    )
+    (row,) = [words(row) for row in viewer.get(RECORDED).all("tr") if "RESPONSE: version" in words(row)]
+    assert row.startswith("COACHING_RESPONSE: version 3 in out 1")
     overview = viewer.get("/production/")
     assert "COACHING_RESPONSE: version" in words(overview.by_id("replay-alarm"))
     assert overview.link("What was found") == f"{RECORDED}#alarms"
@@ -190,18 +203,44 @@ def test_a_move_of_a_gate_says_what_it_would_have_done(client_as: ClientAs, firs
     assert publisher.get("/_/production/gates/UNKNOWN%00/recorded?share=30").status == 200
 
 
-def test_values_of_recorded_calls_are_rendered_beside_the_samples(first_data: Session) -> None:
-    at = dt.datetime(2026, 11, 29, 1, 12, tzinfo=dt.UTC)
+def test_values_of_recorded_calls_are_rendered_beside_the_samples_while_that_is_declared(
+    first_data: Session,
+) -> None:
     for value in ("Are our values real?", "Are our values real?", "Why?"):
-        put(first_data, decision(at=now(), parameters={"user_message": value}))
-    put(first_data, decision(at=now(), interaction="KPI_ANALYSIS", parameters={"user_message": "elsewhere"}))
-    body = "Answer kindly: {{ user_message }}"
-    composed = compose_text(
-        first_data, PRODUCTION, "prompt/coaching_response", body, interaction="COACHING_RESPONSE"
+        put(first_data, decision(parameters={"user_message": value, "topic": "Withdrawn"}))
+    put(first_data, decision(interaction="KPI_ANALYSIS", parameters={"user_message": "elsewhere"}))
+
+    def composed() -> Composed:
+        text = "Answer kindly: {{ user_message }}"
+        return compose_text(
+            first_data, PRODUCTION, "prompt/coaching_response", text, interaction="COACHING_RESPONSE"
+        )
+
+    renders = trials.Renders(first_data, shared())
+    (text,) = trials.changing_texts(composed())
+    assert renders.recorded(text, []) == [], "of what is declared to be kept no more nothing is shown"
+    declared = tuple(
+        msgspec.structs.replace(each, recorded="yes") if each.name == "user_message" else each
+        for each in text.declared
     )
-    found = rendered(composed, trials.Renders(first_data, shared()))
-    (text,) = found.texts[:1]
-    names = [name for group in text.groups for name in group.inputs]
-    assert sum(name.startswith("recorded call of 20") for name in names) == 2, "each value once"
-    assert not text.failing
-    assert at < now()
+    begins = replace(text, declared=declared)
+    assert renders.recorded(begins, []) == [], "nor of what is not declared so yet: it is of some time before"
+
+    live = live_entry(first_data, PRODUCTION, INTERACTION).document
+    assert live is not None
+    recorded = [
+        {**each, "recorded": "yes"} if each["name"] == "user_message" else each for each in live["parameters"]
+    ]
+    ada = stage.person(first_data, Role.ADMIN, "Ada")
+    stage.rule(first_data, approvals=0)
+    proposal = stage.make_submitted(first_data, ada, entries={INTERACTION: {**live, "parameters": recorded}})
+    stage.publish(first_data, proposal, ada)
+    (text,) = trials.changing_texts(composed())
+    assert [each.values for each in renders.recorded(text, [])] == [
+        {"user_message": "Why?"},
+        {"user_message": "Are our values real?"},
+    ], "each value once"
+    (told,) = rendered(composed(), trials.Renders(first_data, shared())).texts
+    names = [name for group in told.groups for name in group.inputs]
+    assert sum(name.startswith("recorded call of 20") for name in names) == 2
+    assert not told.failing

@@ -51,6 +51,8 @@ class DecisionContract:
             store.read_decisions("production", HOUR, "one", limit=100)
         store.delete_decisions("production", HOUR, ["two"])
         assert list(store.list_decision_hours("production")) == []
+        store.write_decisions("production", HOUR, "again", pack(b"again"))
+        assert store.read_decisions("production", HOUR, "again", limit=100) == b"again"
 
     @pytest.mark.parametrize("batch", ["", "../pointer", "a/b", ".hidden", "a" * 200])
     def test_a_batch_whose_name_leads_elsewhere_is_refused(self, store: DecisionLog, batch: str) -> None:

@@ -137,6 +137,29 @@ async def test_values_that_are_too_long_leave_their_lengths() -> None:
     assert (kept.parameters, kept.lengths) == (None, {"user_message": 20_000})
 
 
+class Mute:
+    """A value of an application that cannot be put into words."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+async def test_what_cannot_be_kept_of_values_costs_no_call_its_answer(unreadable: bool) -> None:
+    store = MemoryStore()
+    recording = recorder(store)
+    entries = declaring(topic="length")
+    if unreadable:  # held by a process that took the release when it could be read
+        entries["interaction/COACHING_RESPONSE"]["parameters"].append({"type": "text"})
+    live = coaching.Releases.of(entries).snapshot
+    assert live is not None
+    found = resolve(live, Request("COACHING_RESPONSE", "premium", unit="u-1"), now=datetime.now(UTC))
+    recording.decided(live, found, values={"topic": Mute(), "user_message": "Why?"})
+    recording.flush()
+    (kept,) = calls(store)
+    assert (kept.version, kept.parameters, kept.lengths) == (7, None, None)
+
+
 async def test_values_are_kept_as_they_were_when_the_call_was_made() -> None:
     store = MemoryStore()
     recording = recorder(store)
@@ -174,6 +197,18 @@ async def test_a_call_that_took_the_legacy_path_says_why(
     assert (kept.path, kept.kept_out, kept.key) == ("legacy", kept_out, None)
     if kept_out == "gate":
         assert "v1:9f:user" in kept.buckets
+
+
+async def test_a_call_that_stepped_down_twice_says_what_left_it_the_legacy_path() -> None:
+    store = MemoryStore()
+    recording = recorder(store)
+    entries = coaching.documents()
+    entries["configuration/*/default/*"] = entries["configuration/COACHING_RESPONSE/default/*"]
+    asked = {"interaction_code": "UNCONFIGURED", "template_parameters": {"user_message": 7}}
+    answer = await Place(entries, recorder=recording).ask(**asked)
+    recording.flush()
+    assert [step.value for step in answer.degraded] == ["environment_default", "render_failed"]
+    assert [each.kept_out for each in calls(store)] == ["render_failed"]
 
 
 async def test_a_call_that_failed_is_kept_with_its_error() -> None:
@@ -269,6 +304,26 @@ def test_a_store_that_does_not_answer_costs_calls_nothing_and_loses_what_there_i
     assert recorder_is_well(recording)
 
 
+def test_a_batch_whose_arrival_nobody_confirmed_is_not_there_twice() -> None:
+    class Unsure(MemoryStore):
+        unsure = True
+
+        def write_decisions(self, environment: str, hour: datetime, name: str, packed: bytes) -> None:
+            super().write_decisions(environment, hour, name, packed)
+            if self.unsure:
+                raise StoreUnavailable("no answer came")
+
+    store = Unsure()
+    recording = recorder(store)
+    recording.see(SEEN)
+    assert not recording.flush()
+    store.unsure = False
+    for _ in range(2):
+        recording.see(SEEN)
+        assert recording.flush()
+    assert [len(batch.decisions) for batch in batches(store)] == [2, 1]
+
+
 def test_when_the_bytes_of_the_hour_are_used_up_calls_are_dropped() -> None:
     store = MemoryStore()
     recording = recorder(store, bytes_per_hour=2_000)
@@ -280,13 +335,26 @@ def test_when_the_bytes_of_the_hour_are_used_up_calls_are_dropped() -> None:
     assert state.written + state.dropped == 50
 
 
-def test_an_id_that_is_no_text_spoils_one_call_and_not_the_others() -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Request("X", unit=7),  # type: ignore[arg-type]
+        Request("X", tenant_id="t" * 300),
+        Request("X", tenant_id="\ud800"),
+    ],
+    ids=["no text", "too long", "half a letter"],
+)
+def test_an_id_that_cannot_be_kept_spoils_one_call_and_not_the_others(
+    asked: Request, caplog: pytest.LogCaptureFixture
+) -> None:
     store = MemoryStore()
     recording = recorder(store)
-    recording.see(Seen(at=0.0, request=Request("X", unit=7), path="legacy"))  # type: ignore[arg-type]
+    recording.see(Seen(at=0.0, request=asked, path="legacy"))
     recording.see(SEEN)
     assert recording.flush()
     assert (len(calls(store)), recording.state.dropped) == (1, 1)
+    assert "calls are not recorded" in caplog.text
+    assert "ttt" not in caplog.text, "ids stay out of the log"
 
 
 def test_the_thread_writes_by_itself_and_closing_writes_the_rest() -> None:

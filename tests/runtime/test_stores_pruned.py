@@ -37,6 +37,11 @@ class TestFileStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     def store(self, tmp_path: Path) -> FileStore:
         return FileStore(tmp_path / "releases")
 
+    def test_hours_that_are_over_leave_no_folders(self, store: FileStore, tmp_path: Path) -> None:
+        store.write_decisions("production", HOUR, "one", b"")
+        store.delete_decisions("production", HOUR, ["one"])
+        assert [*(tmp_path / "releases" / "production" / "decisions").glob("*")] == []
+
 
 class TestAwsStorePruned(PrunableContract, EvidenceContract, DecisionContract):
     @pytest.fixture

@@ -81,6 +81,15 @@ def test_a_gate_counts_those_it_lets_in_and_those_it_keeps_out(publisher: PageCl
     )
 
 
+def test_whom_a_gate_lets_in_is_not_known_where_configurations_bucket_another_kind(
+    publisher: PageClient, walk: Walk
+) -> None:
+    counted(walk.session, range(50, 100), 0, key="gate/COACHING_RESPONSE")
+    assert "daily users of COACHING_RESPONSE let in" in publisher.get(f"/_{GATE}/effect?share=40").text
+    counted(walk.session, range(70), kind="tenant")
+    assert NOT_KNOWN in publisher.get(f"/_{GATE}/effect?share=40").text
+
+
 def test_a_proposal_says_how_many_people_each_change_concerns(
     publisher: PageClient, first_data: Session, actor_as: Callable[[Role | str], Actor]
 ) -> None:

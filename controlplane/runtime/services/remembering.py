@@ -1,6 +1,7 @@
 """What the recorder is told of a call, once it is over."""
 
-from controlplane.runtime.recording import Recorder, Seen, values_to_keep
+from controlplane.runtime.recorded_values import values_to_keep
+from controlplane.runtime.recording import Recorder, Seen
 from controlplane.runtime.resolver import Request
 from controlplane.runtime.services.answers import LLMResponse, Path
 from controlplane.runtime.services.calls import Call
@@ -23,7 +24,7 @@ def remember(
     values, lengths = values_to_keep(plan.snapshot, call.interaction, plan.values)
     kept_out: str | None = plan.kept_out
     if kept_out is None and plan.path is Path.LEGACY and descent.steps:
-        kept_out = descent.steps[0]
+        kept_out = descent.steps[-1]  # the one after which there was nothing left but this path
     recorder.see(
         Seen(
             at=plan.at,

@@ -1,5 +1,6 @@
 """A release store in a folder: for one machine, for bundles shipped with an application, and for tests."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -252,6 +253,10 @@ class FileStore:
     def delete_decisions(self, environment: str, hour: datetime, names: Iterable[str]) -> None:
         """See `DecisionLog.delete_decisions`."""
         self._delete(self._decisions_path(environment, hour, name) for name in names)
+        folder = self._decisions_folder(environment) / decisions.hour_path(hour)
+        for empty in (folder, folder.parent):
+            with contextlib.suppress(OSError):  # it is not: then it stays
+                empty.rmdir()
 
     def _objects(self, folder: Path, ending: str) -> Iterator[StoredObject]:
         with self._failures():
