@@ -435,10 +435,39 @@ def _show_page(environment: str, number: int, form: Form | None, *, conflict: st
     place = here.place
     configuration = get_configuration(db_session(), place.interaction, tier=place.tier, tenant=place.tenant)
     page = pages.show_page(db_session(), environment, here, configuration)
-    form = _renewed(form, here.last.release, _shares_of(here))
+    asked_for = form
+    form = _renewed(_with_others(form, here), here.last.release, _shares_of(here))
     return render_template(
-        "rollouts/show.html", page=page, form=form, conflict=conflict, all_changes_url=None
+        "rollouts/show.html",
+        page=page,
+        form=form,
+        conflict=conflict,
+        asked_for_others=_others_sent(asked_for) if asked_for else {},
+        all_changes_url=None,
     )
+
+
+def _with_others(form: Form | None, here: standing.Standing) -> Form | None:
+    """The form with the other candidates' shares in the rows where they stand by now.
+
+    What a page that is out of date says of them is what they had when it was opened, not what somebody asked for: sent
+    again it would undo what others did meanwhile. So they are shown as they are, and the notice says what had been sent.
+    """
+    if form is None:
+        return None
+    fresh = form["base"].value == str(here.last.release)
+    sent = _others_sent(form) if fresh else {}
+    kept = {name: values for name, values in form.raw.items() if not name.startswith("others.")}
+    for at, (version, share) in enumerate(here.others.items()):
+        kept[f"others.{at}.version"] = [str(version)]
+        kept[f"others.{at}.share"] = [sent.get(version, format_share(share))]
+    return replace(form, raw=kept)
+
+
+def _others_sent(form: Form) -> dict[int, str]:
+    """The other candidates' shares as typed, by version."""
+    rows = form.indexes("others")
+    return {_whole(form[f"others.{at}.version"].value): form[f"others.{at}.share"].value for at in rows}
 
 
 def _asked(environment: str, number: int, act: Act) -> ResponseReturnValue:
