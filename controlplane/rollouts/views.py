@@ -33,7 +33,7 @@ from controlplane.rollouts.wording import listed
 from controlplane.units.pages import people_moved, people_of_gate
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.environments import current_environment
-from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.forms import Parsed, fill, parse, without_blank_rows
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("rollouts", __name__)
@@ -107,7 +107,9 @@ def _with_plan(rollout: Rollout, wanted: StartInput) -> None:
 
 def start_asked_for() -> tuple[Configuration, Form]:
     """Which configuration is meant, and what was sent to start a rollout of it."""
-    return _configuration_asked_for(), parse(StartInput, _without_blank_rows(_with_preset(request.form)))
+    return _configuration_asked_for(), parse(
+        StartInput, without_blank_rows(_with_preset(request.form), "also", "to_version")
+    )
 
 
 def start_page(
@@ -274,7 +276,9 @@ def start_effect(environment: str) -> str:
     """The sentence under the slider of a rollout that is about to be started."""
     place = place_of(_configuration_asked_for())
     live = standing.live_entry(db_session(), environment, place.key)
-    return _effect(_of_start(environment, place, live, _unjudged(_without_blank_rows(request.args))))
+    return _effect(
+        _of_start(environment, place, live, _unjudged(without_blank_rows(request.args, "also", "to_version")))
+    )
 
 
 @blueprint.get("/<environment>/gates")
@@ -420,16 +424,6 @@ def _shares_of(here: standing.Standing) -> dict[str, Any]:
     return {"share": format_share(here.share), "others": others}
 
 
-def _without_blank_rows(sent: MultiDict[str, str]) -> MultiDict[str, str]:
-    """Without the rows of further versions in which no version was chosen."""
-    kept = MultiDict(sent.items(multi=True))
-    for name in list(kept):
-        row = name.rpartition(".")[0]
-        if row.startswith("also.") and not kept.get(f"{row}.to_version", "").strip():
-            del kept[name]
-    return kept
-
-
 def _show_page(environment: str, number: int, form: Form | None, *, conflict: str | None = None) -> str:
     here = standing.get_standing(db_session(), environment, number)
     place = here.place
@@ -557,7 +551,7 @@ def _of_start(environment: str, place: Place, live: standing.Live, form: Form) -
     except ValueError as problem:
         return Effect(str(problem), problem=True)
     count = partial(people_moved, db_session(), environment, place.key)
-    return effects.of_start(live, candidates, count=count)
+    return effects.of_start(live, candidates, unit=form["unit"].value, count=count)
 
 
 def _whole(typed: str) -> int:
