@@ -352,3 +352,20 @@ def test_of_many_workers_and_people_at_once_one_takes_the_step(planned: Planned)
         thread.join()
     assert sorted(outcomes) == [0, 0, 0, 0, 0, 1]
     assert planned.stands[:3] == ("running", 1, 50_000)
+
+
+def test_a_plan_let_go_on_during_a_pause_counts_none_of_it(planned: Planned) -> None:
+    planned.do(
+        lambda session: services.stop(session, PRODUCTION, planned.number, reason=REASON, actor=planned.actor)
+    )
+    planned.with_rollout(
+        lambda session, rollout: rollouts.pause(session, rollout, reason=REASON, actor=planned.actor)
+    )
+    with transaction(planned.engine) as session:
+        rollout = rollouts.get_rollout(session, PRODUCTION, planned.rollout)
+        rollout.paused_at = now() - 3 * DAY
+        session.flush()
+        services.go_on(session, PRODUCTION, planned.number, reason=REASON, actor=planned.actor)
+        rollouts.resume(session, rollout, reason=REASON, actor=planned.actor)
+    assert planned.look(DAY - dt.timedelta(minutes=1)) == 0
+    assert planned.look(DAY + dt.timedelta(minutes=1)) == 1
