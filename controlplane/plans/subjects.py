@@ -160,8 +160,8 @@ def subjects_of(session: Session, environment: str, plans: Sequence[Plan]) -> li
 
 
 def moved_words(stand: Stand, expected: int) -> str:
-    """That somebody else moved it, for a plan's note."""
+    """That it was moved outside its plan, for the plan's note."""
     return (
-        f"Somebody else moved it: it is at {share_words(stand.share)} since {stand.since}, "
+        f"It was moved outside the plan: it is at {share_words(stand.share)} since {stand.since}, "
         f"where the plan had left it at {share_words(expected)}."
     )

@@ -121,7 +121,7 @@ def test_a_worker_that_was_away_takes_one_step_and_holds_it(planned: Planned) ->
                 session, rollout, share=30_000, reason=REASON, actor=actor
             ),
             "stopped",
-            "Somebody else moved it: it is at 30 % since release",
+            "It was moved outside the plan: it is at 30 % since release",
         ),
         (
             lambda session, rollout, actor: rollouts.abort(session, rollout, reason=REASON, actor=actor),

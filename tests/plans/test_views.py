@@ -103,7 +103,7 @@ def test_the_page_says_at_once_what_stops_a_plan(publisher: PageClient, walk: Wa
     address = started(publisher, plan="standard")
     publisher.submit(publisher.get(address), address, {"share": "30", "reason": REASON})
     page = publisher.get(address)
-    assert "Somebody else moved it: it is at 30 % since release" in page.body
+    assert "It was moved outside the plan: it is at 30 % since release" in page.body
     plan = newest(walk)
     waiting = publisher.get("/production/")
     assert waiting.link("Version 2 of COACHING_RESPONSE · premium") == plan
