@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from controlplane.plans import services
 from controlplane.plans.models import Plan, PlanStep
 from controlplane.plans.steps import Step, Turn, Wait, hold_words
-from controlplane.plans.subjects import Stand, Subject, subject_of
+from controlplane.plans.subjects import Stand, Subject, subjects_of
 from controlplane.rollouts.ranges import share_words
 from controlplane.runtime.bucketing import BUCKETS
 
@@ -135,10 +135,10 @@ def open_plans(session: Session, environment: str, *, at: dt.datetime) -> list[N
     """Every plan of an environment that runs or may go on, the latest first."""
     query = select(Plan).where(Plan.environment == environment, Plan.state.in_(("running", "stopped")))
     found = session.scalars(query.order_by(Plan.number.desc())).all()
-    named = [(plan, subject_of(plan)) for plan in found]
+    subjects = subjects_of(session, environment, found)
     each = [
         Named(subject.named(session)[2], subject, shown(session, subject, plan, at=at))
-        for plan, subject in named
+        for plan, subject in zip(found, subjects, strict=True)
     ]
     # Of what has ended by now the worker takes note in a moment.
     return [plan for plan in each if plan.shown.running or plan.shown.stopped]

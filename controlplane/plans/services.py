@@ -20,7 +20,7 @@ from controlplane.plans import steps as shapes
 from controlplane.plans import verdicts
 from controlplane.plans.models import Plan, PlanStep
 from controlplane.plans.steps import Step, Turn, Wait
-from controlplane.plans.subjects import Stand, Subject, moved_words, subject_of
+from controlplane.plans.subjects import Stand, Subject, moved_words, subject_of, subjects_of
 from controlplane.prompts.render_pool import RenderBusy
 from controlplane.releases.services import lock_environment
 from controlplane.rollouts.moving import checked_reason
@@ -165,7 +165,8 @@ def go_on(session: Session, environment: str, number: int, *, reason: str, actor
     # By hand it may have come further than the plan had: what lies below is done. It never goes back to a step.
     plan.step = max([plan.step, *behind[-1:]]) if stand.share > plan.share else plan.step
     plan.state, plan.note, plan.person_id, plan.person_name = "running", None, actor.id, actor.name
-    plan.share, plan.since, plan.held_before = stand.share, now(), stand.held_seconds
+    plan.share, plan.since = stand.share, now()
+    plan.held_before = stand.held_by(plan.since)
     plan.revision += 1
     if plan.step + 1 >= len(known):
         _end(plan, "done", by=actor.name)
@@ -211,8 +212,7 @@ def advance(engine: Engine, environment: str, *, at: dt.datetime | None = None) 
     unexpected: list[Exception] = []
     taken = 0
     with transaction(engine) as session:
-        query = select(Plan.number).where(Plan.environment == environment, Plan.state == "running")
-        numbers = list(session.scalars(query.order_by(Plan.number)))
+        numbers = _to_be_looked_at(session, environment, at or now())
     for number in numbers:
         try:
             with transaction(engine) as session:
@@ -248,6 +248,19 @@ def turn_of(plan: Plan, steps: Sequence[Step], stand: Stand, *, at: dt.datetime)
         paused_at=stand.paused_at,
         now=at,
     )
+
+
+def _to_be_looked_at(session: Session, environment: str, at: dt.datetime) -> list[int]:
+    """The running plans that have a step due or cannot go on: seen together and without a lock, because most only wait."""
+    query = select(Plan).where(Plan.environment == environment, Plan.state == "running")
+    plans = session.scalars(query.order_by(Plan.number)).all()
+    found = []
+    for plan, subject in zip(plans, subjects_of(session, environment, plans), strict=True):
+        stand = subject.stand(session)
+        turn = turn_of(plan, steps_of(session, plan), stand, at=at)
+        if why_stopped(plan, stand) or turn.wait is Wait.NOTHING:
+            found.append(plan.number)
+    return found
 
 
 def _advance_one(session: Session, environment: str, number: int, at: dt.datetime) -> bool:

@@ -16,7 +16,12 @@ from controlplane.runtime.bucketing import BUCKETS
 
 MOST: Final = 12
 LONGEST: Final = 90 * 24 * 60
-_UNITS: Final = {"min": 1, "m": 1, "h": 60, "hours": 60, "hour": 60, "d": 1440, "day": 1440, "days": 1440}
+_UNITS: Final = {
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 1),
+    **dict.fromkeys(("h", "hour", "hours"), 60),
+    **dict.fromkeys(("d", "day", "days"), 1440),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * 1440),
+}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What a plan moves: a rollout or the gate of an interaction, seen the same way."""
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from controlplane.releases.models import Release
 from controlplane.rollouts import gates, services, standing
 from controlplane.rollouts.documents import left_for
 from controlplane.rollouts.ranges import share_words
+from controlplane.rollouts.standing import Standing
 from controlplane.rollouts.wording import units_of
 from controlplane.runtime.bucketing import BUCKETS, size
 from controlplane.runtime.entries import gate_key
@@ -28,6 +30,11 @@ class Stand:
     paused_at: dt.datetime | None = None
     held_seconds: int = 0
     left: int = BUCKETS  # the most it could have: other candidates have the rest
+
+    def held_by(self, at: dt.datetime) -> int:
+        """For how many seconds it had been paused by then, a pause that lasts included."""
+        lasting = (at - self.paused_at).total_seconds() if self.paused_at is not None else 0
+        return self.held_seconds + round(lasting)
 
 
 class Subject(Protocol):
@@ -67,6 +74,7 @@ class OfRollout:
     number: int
     kind: str = "rollout"
     gate: None = None
+    known: Standing | None = field(default=None, compare=False, repr=False)  # looked up with others at once
 
     @property
     def rollout(self) -> int:
@@ -75,13 +83,13 @@ class OfRollout:
 
     def named(self, session: Session) -> tuple[str, str, str]:
         """By its configuration, as its moves are."""
-        here = standing.get_standing(session, self.environment, self.number)
+        here = self._here(session)
         return "configuration", here.place.path, f"version {here.rollout.to_version} of {here.place.title}"
 
     def stand(self, session: Session) -> Stand:
         """How it stands by the live entry."""
-        here = standing.get_standing(session, self.environment, self.number)
-        last = here.end or here.last
+        here = self._here(session)
+        last = here.end or here.moved
         return Stand(
             here.share,
             here.units,
@@ -96,6 +104,9 @@ class OfRollout:
         """Raise or lower it."""
         rollout = services.get_rollout(session, self.environment, self.number)
         return services.set_share(session, rollout, share=share, reason=reason, actor=actor)
+
+    def _here(self, session: Session) -> Standing:
+        return self.known or standing.get_standing(session, self.environment, self.number)
 
 
 @dataclass(frozen=True)
@@ -136,9 +147,21 @@ def subject_of(plan: Plan) -> Subject:
     return OfGate(plan.environment, plan.gate or "")
 
 
+def subjects_of(session: Session, environment: str, plans: Sequence[Plan]) -> list[Subject]:
+    """What each of these plans moves, looked up together: to be looked at, not to be moved."""
+    numbers = [plan.rollout for plan in plans if plan.rollout is not None]
+    known = standing.of_numbers(session, environment, numbers) if numbers else {}
+    return [
+        subject_of(plan)
+        if plan.rollout is None
+        else OfRollout(environment, plan.rollout, known=known.get(plan.rollout))
+        for plan in plans
+    ]
+
+
 def moved_words(stand: Stand, expected: int) -> str:
-    """That somebody else moved it, for a plan's note."""
+    """That it was moved outside its plan, for the plan's note."""
     return (
-        f"Somebody else moved it: it is at {share_words(stand.share)} since {stand.since}, "
+        f"It was moved outside the plan: it is at {share_words(stand.share)} since {stand.since}, "
         f"where the plan had left it at {share_words(expected)}."
     )

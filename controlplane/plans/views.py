@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.datastructures import MultiDict
 
 from controlplane.accounts.actor import Role
 from controlplane.db import now
@@ -14,14 +13,15 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.plans import pages, services, steps
 from controlplane.plans.inputs import PlanInput, RevisionInput
 from controlplane.plans.models import Plan
-from controlplane.plans.subjects import OfGate, OfRollout, Subject, subject_of
+from controlplane.plans.subjects import OfGate, OfRollout, Stand, Subject, subject_of
 from controlplane.registry.models import Interaction
 from controlplane.registry.services import get as get_registered
 from controlplane.rollouts.pages import is_protected
-from controlplane.rollouts.ranges import format_share, share_words
+from controlplane.rollouts.ranges import format_share, parse_share, share_words
+from controlplane.rollouts.wording import gate_effect
 from controlplane.runtime.bucketing import BUCKETS
 from controlplane.web.access import current_actor, requires
-from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.forms import Parsed, fill, parse, without_blank_rows
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("plans", __name__)
@@ -167,7 +167,7 @@ def _home(plan: Plan) -> str:
 
 def _given(subject: Subject) -> ResponseReturnValue:
     session = db_session()
-    sent = _without_blank_rows(request.form)
+    sent = without_blank_rows(request.form, "steps", "share")
     form = parse(PlanInput, sent)
     shape = steps.shape_of(request.form.get("shape", ""))
     if shape is not None:
@@ -221,9 +221,25 @@ def _edit_page(subject: Subject, form: Form | None, *, conflict: str | None = No
         rows=[*rows, *range(max(rows, default=-1) + 1, max(rows, default=-1) + 1 + more)],
         shapes=steps.OF_ROLLOUTS if subject.rollout is not None else steps.OF_GATES,
         most=steps.MOST,
+        lowered=None if plan else _lowered(subject, stand, form),
         crowded=pages.crowded_words(stand) if stand.left < BUCKETS else None,
         protected=is_protected(session, subject.environment),
         conflict=conflict,
+    )
+
+
+def _lowered(subject: Subject, stand: Stand, form: Form) -> str | None:
+    """That the first step of a new plan takes something away at once, in words; the form as it stands says which it is."""
+    rows = form.indexes("steps")
+    try:
+        share = parse_share(form[f"steps.{rows[0]}.share"].value) if rows else stand.share
+    except ValueError:
+        return None  # said beside the field when it is sent
+    if share >= stand.share:
+        return None
+    effect = f": {gate_effect(share)}" if subject.gate is not None else ""
+    return (
+        f"Its first step lowers it from {share_words(stand.share)} to {share_words(share)} at once{effect}."
     )
 
 
@@ -251,16 +267,6 @@ def _typed(chosen: tuple[steps.Step, ...]) -> list[dict[str, Any]]:
         {"share": format_share(each.share), "hold": each.hold, "waits": each.waits, "note": each.note}
         for each in chosen
     ]
-
-
-def _without_blank_rows(sent: MultiDict[str, str]) -> MultiDict[str, str]:
-    """Without the rows that have no share: that is how a step is taken out."""
-    kept = MultiDict(sent.items(multi=True))
-    for name in list(kept):
-        row = name.rpartition(".")[0]
-        if row.startswith("steps.") and not kept.get(f"{row}.share", "").strip():
-            kept.poplist(name)
-    return kept
 
 
 def _act(environment: str, number: int, service: Callable[..., Plan]) -> Callable[[RevisionInput], Plan]:

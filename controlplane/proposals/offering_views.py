@@ -55,6 +55,10 @@ def rollout(environment: str) -> ResponseReturnValue:
     if form.value is None:
         return rollouts.start_page(environment, configuration, form), 422
     wanted, session = form.value, db_session()
+    if wanted.plan:
+        # Documents are what others agree to; a plan moves shares in the name of whoever gives it, once there is a rollout.
+        refusal = Refused({"plan": "A proposal brings no plan: give it one on its page once it has started."})
+        return rollouts.start_page(environment, configuration, form.refused(refusal)), 422
     try:
         document = start_document(
             session,

@@ -8,6 +8,7 @@ from controlplane.rollouts import documents, wording
 from controlplane.rollouts.pages import GateRow
 from controlplane.rollouts.ranges import Candidate, moved, share_words
 from controlplane.rollouts.standing import Live, Standing
+from controlplane.runtime.entries import UNIT_KINDS
 from controlplane.units.effect import People
 
 Counting = Callable[[Json, Json], People | None]
@@ -52,8 +53,8 @@ def of_shares(here: Standing, share: int, others: Mapping[int, int], *, count: C
     )
 
 
-def of_start(live: Live, candidates: Sequence[Candidate], *, count: Counting) -> Effect:
-    """What starting rollouts of these versions at these shares would do."""
+def of_start(live: Live, candidates: Sequence[Candidate], *, unit: str = "", count: Counting) -> Effect:
+    """What starting rollouts of these versions at these shares, counted by this unit, would do."""
     versions = documents.versions_of(live.document)
     chosen = [each.version for each in candidates]
     if not versions or len({*chosen, *versions}) != len(chosen) + len(versions):
@@ -63,7 +64,10 @@ def of_start(live: Live, candidates: Sequence[Candidate], *, count: Counting) ->
     left = documents.left_for(live.document or {}, ())
     if sum(each.share for each in candidates) > left:
         return Effect(f"There is {share_words(left)} left for them: enter less.", problem=True)
-    before = after = live.document or {}
+    before = live.document or {}
+    if unit in UNIT_KINDS and len(versions) == 1:
+        before = {**before, "unit": unit}
+    after = before
     for each in candidates:
         after = documents.with_candidate(after, {"version": each.version}, each.share)
     people = count(before, after) if any(each.share for each in candidates) else None

@@ -9,11 +9,12 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, cast, func, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from controlplane.configurations.documents import place_of
 from controlplane.configurations.models import Configuration
@@ -86,6 +87,7 @@ class Standing:
     state: State
     first: Step  # the release that began it
     last: Step  # the newest release in which it runs
+    moved: Step  # the newest one that gave it the share it has, or had: others may have moved since
     end: Step | None  # the release after that, when it is over
     releases: tuple[int, ...]  # all that began, moved or ended it
 
@@ -185,6 +187,12 @@ def get_standing(session: Session, environment: str, number: int) -> Standing:
     return found[0]
 
 
+def of_numbers(session: Session, environment: str, numbers: Iterable[int]) -> dict[int, Standing]:
+    """Several rollouts of an environment by their numbers; those that are none are left out."""
+    rows = _rows(environment).where(Rollout.number.in_(sorted(set(numbers))))
+    return {each.number: each for each in standings(session, environment, rows)}
+
+
 def running(session: Session, environment: str) -> list[Standing]:
     """The rollouts that run here, the latest first."""
     several = func.jsonb_array_length(cast(ReleaseEntry.document, JSONB)["variants"]) > 1
@@ -222,7 +230,10 @@ def standings(session: Session, environment: str, rows: _Rows) -> list[Standing]
     """How these rollouts stand: two queries more, however many they are."""
     found = session.execute(rows).all()
     keys = {place_of(configuration).key for _, configuration, _ in found}
-    histories = _histories(session, environment, keys)
+    if not found:
+        return []
+    since = min(rollout.started_at for rollout, _, _ in found)
+    histories = _histories(session, environment, keys, since=since)
     each = (
         _standing(rollout, configuration, histories[place_of(configuration).key], successor)
         for rollout, configuration, successor in found
@@ -252,9 +263,17 @@ def _standing(
         state,
         first=steps[active[0]],
         last=steps[active[-1]],
+        moved=_moved(rollout, [steps[place] for place in active]),
         end=end,
         releases=tuple(steps[place].release for place in touched),
     )
+
+
+def _moved(rollout: Rollout, steps: Sequence[Step]) -> Step:
+    """The release since which its share is what it is at the end of these."""
+    share = share_of(steps[-1].document, rollout.to_version)
+    same = takewhile(lambda step: share_of(step.document, rollout.to_version) == share, reversed(steps))
+    return list(same)[-1]
 
 
 def _runs_in(rollout: Rollout, document: Json | None) -> bool:
@@ -274,23 +293,26 @@ def _ended(rollout: Rollout, last: Json | None, end: Json | None) -> State:
 def _rows(environment: str) -> _Rows:
     """Rollouts with their configurations, the latest first, and when the next one of the same two versions began."""
     # A rollback can bring back the variants of an earlier rollout: they are then that one's again, not a later one's.
+    # Asked for each row that is returned, by the index on configurations: a window would sort all that ever ran here.
+    later = aliased(Rollout)
     successor = (
-        select(
-            Rollout.number,
-            func.lead(Rollout.started_at)
-            .over(
-                partition_by=(Rollout.configuration_id, Rollout.from_version, Rollout.to_version),
-                order_by=Rollout.number,
-            )
-            .label("at"),
+        select(later.started_at)
+        .where(
+            later.environment == Rollout.environment,
+            later.configuration_id == Rollout.configuration_id,
+            later.from_version == Rollout.from_version,
+            later.to_version == Rollout.to_version,
+            later.number > Rollout.number,
         )
-        .where(Rollout.environment == environment)
-        .subquery()
+        .order_by(later.number)
+        .limit(1)
+        .correlate(Rollout)
+        .scalar_subquery()
     )
     return (
-        select(Rollout, Configuration, successor.c.at)
+        select(Rollout, Configuration, successor)
         .join(Configuration, Configuration.id == Rollout.configuration_id)
-        .join(successor, successor.c.number == Rollout.number)
+        .where(Rollout.environment == environment)
         .order_by(Rollout.number.desc())
     )
 
@@ -307,12 +329,23 @@ def _key() -> ColumnElement[str]:
     )
 
 
-def _histories(session: Session, environment: str, keys: Iterable[str]) -> Mapping[str, list[Step]]:
-    """Every release that touched one of these keys, by key, in order."""
+def _histories(
+    session: Session, environment: str, keys: Iterable[str], *, since: dt.datetime
+) -> Mapping[str, list[Step]]:
+    """Every release from this time on that touched one of these keys, by key, in order."""
     wanted = sorted(set(keys))
+    # A rollout's first release wrote its entry, so nothing that is older has a part in its story.
     query = (
         select(ReleaseEntry)
-        .where(ReleaseEntry.environment == environment, ReleaseEntry.key.in_(wanted))
+        .join(
+            Release,
+            (Release.environment == ReleaseEntry.environment) & (Release.number == ReleaseEntry.valid_from),
+        )
+        .where(
+            ReleaseEntry.environment == environment,
+            ReleaseEntry.key.in_(wanted),
+            Release.created_at >= since,
+        )
         .order_by(ReleaseEntry.key, ReleaseEntry.valid_from)
     )
     held: dict[str, dict[int, Json | None]] = {key: {} for key in wanted}

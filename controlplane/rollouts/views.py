@@ -33,7 +33,7 @@ from controlplane.rollouts.wording import listed
 from controlplane.units.pages import people_moved, people_of_gate
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.environments import current_environment
-from controlplane.web.forms import Parsed, fill, parse
+from controlplane.web.forms import Parsed, fill, parse, without_blank_rows
 from controlplane.web.unit_of_work import db_session
 
 blueprint = Blueprint("rollouts", __name__)
@@ -107,7 +107,9 @@ def _with_plan(rollout: Rollout, wanted: StartInput) -> None:
 
 def start_asked_for() -> tuple[Configuration, Form]:
     """Which configuration is meant, and what was sent to start a rollout of it."""
-    return _configuration_asked_for(), parse(StartInput, _without_blank_rows(_with_preset(request.form)))
+    return _configuration_asked_for(), parse(
+        StartInput, without_blank_rows(_with_preset(request.form), "also", "to_version")
+    )
 
 
 def start_page(
@@ -274,7 +276,9 @@ def start_effect(environment: str) -> str:
     """The sentence under the slider of a rollout that is about to be started."""
     place = place_of(_configuration_asked_for())
     live = standing.live_entry(db_session(), environment, place.key)
-    return _effect(_of_start(environment, place, live, _unjudged(_without_blank_rows(request.args))))
+    return _effect(
+        _of_start(environment, place, live, _unjudged(without_blank_rows(request.args, "also", "to_version")))
+    )
 
 
 @blueprint.get("/<environment>/gates")
@@ -420,25 +424,44 @@ def _shares_of(here: standing.Standing) -> dict[str, Any]:
     return {"share": format_share(here.share), "others": others}
 
 
-def _without_blank_rows(sent: MultiDict[str, str]) -> MultiDict[str, str]:
-    """Without the rows of further versions in which no version was chosen."""
-    kept = MultiDict(sent.items(multi=True))
-    for name in list(kept):
-        row = name.rpartition(".")[0]
-        if row.startswith("also.") and not kept.get(f"{row}.to_version", "").strip():
-            del kept[name]
-    return kept
-
-
 def _show_page(environment: str, number: int, form: Form | None, *, conflict: str | None = None) -> str:
     here = standing.get_standing(db_session(), environment, number)
     place = here.place
     configuration = get_configuration(db_session(), place.interaction, tier=place.tier, tenant=place.tenant)
     page = pages.show_page(db_session(), environment, here, configuration)
-    form = _renewed(form, here.last.release, _shares_of(here))
+    asked_for = form
+    form = _renewed(_with_others(form, here), here.last.release, _shares_of(here))
     return render_template(
-        "rollouts/show.html", page=page, form=form, conflict=conflict, all_changes_url=None
+        "rollouts/show.html",
+        page=page,
+        form=form,
+        conflict=conflict,
+        asked_for_others=_others_sent(asked_for) if asked_for else {},
+        all_changes_url=None,
     )
+
+
+def _with_others(form: Form | None, here: standing.Standing) -> Form | None:
+    """The form with the other candidates' shares in the rows where they stand by now.
+
+    What a page that is out of date says of them is what they had when it was opened, not what somebody asked for: sent
+    again it would undo what others did meanwhile. So they are shown as they are, and the notice says what had been sent.
+    """
+    if form is None:
+        return None
+    fresh = form["base"].value == str(here.last.release)
+    sent = _others_sent(form) if fresh else {}
+    kept = {name: values for name, values in form.raw.items() if not name.startswith("others.")}
+    for at, (version, share) in enumerate(here.others.items()):
+        kept[f"others.{at}.version"] = [str(version)]
+        kept[f"others.{at}.share"] = [sent.get(version, format_share(share))]
+    return replace(form, raw=kept)
+
+
+def _others_sent(form: Form) -> dict[int, str]:
+    """The other candidates' shares as typed, by version."""
+    rows = form.indexes("others")
+    return {_whole(form[f"others.{at}.version"].value): form[f"others.{at}.share"].value for at in rows}
 
 
 def _asked(environment: str, number: int, act: Act) -> ResponseReturnValue:
@@ -528,7 +551,7 @@ def _of_start(environment: str, place: Place, live: standing.Live, form: Form) -
     except ValueError as problem:
         return Effect(str(problem), problem=True)
     count = partial(people_moved, db_session(), environment, place.key)
-    return effects.of_start(live, candidates, count=count)
+    return effects.of_start(live, candidates, unit=form["unit"].value, count=count)
 
 
 def _whole(typed: str) -> int:

@@ -11,7 +11,7 @@ from controlplane.runtime.bucketing import BUCKETS
 
 UNITS: Final = {"user": "users", "tenant": "tenants", "conversation": "conversations"}
 # Counts of people come from what services report of themselves. A zero here would be taken for a measured one.
-HOW_MANY: Final = "How many {}: not known (no heartbeats yet)."
+HOW_MANY: Final = "How many {}: not known (no counts of the last day)."
 
 
 def units_of(document: Json | None) -> str:

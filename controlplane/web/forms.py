@@ -113,6 +113,26 @@ def fill(values: Mapping[str, Any]) -> Parsed[BaseModel]:
     return Parsed(None, {}, raw)
 
 
+def without_blank_rows(sent: MultiDict[str, str], name: str, field: str) -> MultiDict[str, str]:
+    """What was sent without the rows of a group in which this field is blank, and the others numbered from 0.
+
+    So that a service which names a row by its place in the list means the row that the page shows there.
+    """
+    rows: dict[int, list[tuple[str, str]]] = {}
+    kept: MultiDict[str, str] = MultiDict()
+    for key, value in sent.items(multi=True):
+        match = re.fullmatch(rf"{re.escape(name)}\.(\d{{1,4}})\.([^.]+)", key)
+        if match:
+            rows.setdefault(int(match[1]), []).append((match[2], value))
+        else:
+            kept.add(key, value)
+    filled = [row for _, row in sorted(rows.items()) if dict(row).get(field, "").strip()]
+    for index, row in enumerate(filled):
+        for key, value in row:
+            kept.add(f"{name}.{index}.{key}", value)
+    return kept
+
+
 def _spread(raw: Raw, name: str, value: Any) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():

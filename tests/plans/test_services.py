@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, event, select, update
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
@@ -16,6 +16,7 @@ from controlplane.db import now, transaction
 from controlplane.errors import Conflict, Forbidden, Refused
 from controlplane.plans import services, verdicts
 from controlplane.plans.models import Plan, PlanStep
+from controlplane.plans.pages import open_plans
 from controlplane.plans.steps import STANDARD, Step
 from controlplane.plans.subjects import OfGate, OfRollout
 from controlplane.rollouts import gates
@@ -120,7 +121,7 @@ def test_a_worker_that_was_away_takes_one_step_and_holds_it(planned: Planned) ->
                 session, rollout, share=30_000, reason=REASON, actor=actor
             ),
             "stopped",
-            "Somebody else moved it: it is at 30 % since release",
+            "It was moved outside the plan: it is at 30 % since release",
         ),
         (
             lambda session, rollout, actor: rollouts.abort(session, rollout, reason=REASON, actor=actor),
@@ -352,3 +353,41 @@ def test_of_many_workers_and_people_at_once_one_takes_the_step(planned: Planned)
         thread.join()
     assert sorted(outcomes) == [0, 0, 0, 0, 0, 1]
     assert planned.stands[:3] == ("running", 1, 50_000)
+
+
+def test_a_plan_let_go_on_during_a_pause_counts_none_of_it(planned: Planned) -> None:
+    planned.do(
+        lambda session: services.stop(session, PRODUCTION, planned.number, reason=REASON, actor=planned.actor)
+    )
+    planned.with_rollout(
+        lambda session, rollout: rollouts.pause(session, rollout, reason=REASON, actor=planned.actor)
+    )
+    with transaction(planned.engine) as session:
+        rollout = rollouts.get_rollout(session, PRODUCTION, planned.rollout)
+        rollout.paused_at = now() - 3 * DAY
+        session.flush()
+        services.go_on(session, PRODUCTION, planned.number, reason=REASON, actor=planned.actor)
+        rollouts.resume(session, rollout, reason=REASON, actor=planned.actor)
+    assert planned.look(DAY - dt.timedelta(minutes=1)) == 0
+    assert planned.look(DAY + dt.timedelta(minutes=1)) == 1
+
+
+def test_looking_at_one_plan_more_asks_for_its_steps_and_nothing_else(walk: Walk, actor_as: ActorAs) -> None:
+    walk.configuration = second_version(walk.session, actor_as(Role.ADMIN), temperature=0.9)
+    connection = walk.session.connection()
+    asked: list[str] = []
+    counts: list[int] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        asked.append(statement)
+
+    for rollout in walk.start_several({2: 10_000, 3: 10_000}):
+        subject = OfRollout(PRODUCTION, rollout.number)
+        services.begin(walk.session, subject, steps=STANDARD.steps, reason=REASON, actor=walk.actor)
+        walk.session.expire_all()
+        asked.clear()
+        event.listen(connection, "before_cursor_execute", note)
+        assert len(open_plans(walk.session, PRODUCTION, at=now())) == len(counts) + 1
+        event.remove(connection, "before_cursor_execute", note)
+        counts.append(len(asked))
+    assert counts[1] - counts[0] <= 1

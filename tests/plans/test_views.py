@@ -103,7 +103,7 @@ def test_the_page_says_at_once_what_stops_a_plan(publisher: PageClient, walk: Wa
     address = started(publisher, plan="standard")
     publisher.submit(publisher.get(address), address, {"share": "30", "reason": REASON})
     page = publisher.get(address)
-    assert "Somebody else moved it: it is at 30 % since release" in page.body
+    assert "It was moved outside the plan: it is at 30 % since release" in page.body
     plan = newest(walk)
     waiting = publisher.get("/production/")
     assert waiting.link("Version 2 of COACHING_RESPONSE · premium") == plan
@@ -145,3 +145,23 @@ def test_a_plan_is_for_one_version_and_others_only_look(
         assert viewer.post(path, {"reason": REASON}).status == 403
     for path in ("/staging/plans/1", "/production/plans/99999999999", "/production/rollouts/9999/plan"):
         assert publisher.get(path).status == 404
+
+
+def test_an_error_stands_at_the_row_it_is_about_when_one_before_was_taken_out(publisher: PageClient) -> None:
+    address = f"{started(publisher)}/plan"
+    page = publisher.get(address)
+    sent = {"steps.0.share": "", "steps.1.share": "60", "steps.2.share": "20", "reason": REASON}
+    page = publisher.submit(page, address, sent)
+    rows = {name: value for name, value in page.form(address).items() if name.endswith(".share")}
+    assert rows == {"steps.0.share": "60", "steps.1.share": "20"}
+    assert page.error_of("steps.1.share") == "A plan climbs: this is below the 60 % before it."
+
+
+def test_a_plan_that_begins_below_where_things_stand_says_so_first(publisher: PageClient) -> None:
+    warning = "Its first step lowers it from 100 % to 0 % at once: every call takes the legacy path."
+    assert warning in publisher.get(PLAN_OF_GATE).body
+    page = publisher.submit(publisher.get(PLAN_OF_GATE), PLAN_OF_GATE, {"steps.0.share": "100", "more": "1"})
+    assert "lowers it" not in page.body
+    address = f"{started(publisher)}/plan"
+    page = publisher.submit(publisher.get(address), address, {"steps.0.share": "5", "more": "1"})
+    assert "Its first step lowers it from 10 % to 5 % at once." in page.body

@@ -282,3 +282,15 @@ def test_a_rollout_that_cannot_begin_is_not_proposed(publisher: PageClient, chan
     refused = publisher.submit(new, f"{LIST}/rollout", {"share": "10", "to_version": "1", "reason": REASON})
     assert refused.status == 422
     assert "Version 1 is live for everyone already." in refused.body
+
+
+def test_a_plan_is_not_dropped_in_silence_from_a_rollout_that_is_proposed(
+    publisher: PageClient, changed: Session
+) -> None:
+    page = publisher.get("/staging/rollouts/new?configuration=COACHING_RESPONSE/premium")
+    sent = {**page.form("/staging/rollouts"), "plan": "quick", "share": "10", "reason": REASON}
+    refused = publisher.post("/staging/proposals/rollout", sent)
+    assert refused.status == 422
+    assert (
+        refused.error_of("plan") == "A proposal brings no plan: give it one on its page once it has started."
+    )

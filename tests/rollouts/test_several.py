@@ -1,5 +1,6 @@
 """More than one candidate beside the baseline: each a rollout of its own, in one entry."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -247,3 +248,48 @@ def test_the_pages_start_two_move_both_and_end_them(walk: Walk, client_as: Clien
     ended = client.follow(client.submit(page, f"{address}/abort-all", {"reason": REASON}))
     assert "Aborted at 20 %" in ended.body
     assert walk.owned() == [set(range(BUCKETS))]
+
+
+def test_a_page_that_is_out_of_date_undoes_nothing_of_the_other_candidates(
+    walk: Walk, client_as: ClientAs
+) -> None:
+    client = client_as(Role.PUBLISHER)
+    second, third = walk.start_several({2: 10_000, 3: 20_000})
+    walk.session.commit()
+    address = f"/production/rollouts/{second.number}"
+    page = client.get(address)
+    walk.move(third, 60_000)
+    walk.session.commit()
+    late = client.submit(page, address, {"share": "15", "reason": REASON})
+    assert late.status == 409
+    assert "You had asked for 15 %, version 3 at 20 %, because" in late.body
+    assert late.form(address)["others.0.share"] == "60"
+    assert client.submit(late, address).status == 303
+    assert [len(held) for held in walk.owned()] == [25_000, 15_000, 60_000]
+
+
+def test_what_was_typed_for_one_candidate_is_never_shown_for_another(walk: Walk, client_as: ClientAs) -> None:
+    walk.configuration = second_version(walk.session, replace(walk.actor, role=Role.ADMIN), temperature=0.1)
+    second, third, _ = walk.start_several({2: 10_000, 3: 20_000, 4: 30_000})
+    walk.session.commit()
+    client = client_as(Role.PUBLISHER)
+    address = f"/production/rollouts/{second.number}"
+    page = client.get(address)
+    walk.abort(third)
+    walk.session.commit()
+    late = client.submit(page, address, {"share": "many", "reason": REASON})
+    assert late.status == 422
+    assert (late.form(address)["others.0.version"], late.form(address)["others.0.share"]) == ("4", "30")
+
+
+def test_each_candidate_was_last_moved_when_it_was_moved_itself(walk: Walk, client_as: ClientAs) -> None:
+    second, third = walk.start_several({2: 10_000, 3: 20_000})
+    began = walk.release
+    walk.move(third, 60_000)
+    found = {here.number: here for here in standing.running(walk.session, "production")}
+    assert found[second.number].moved.release == began
+    assert found[third.number].moved.release == walk.release
+    assert {here.last.release for here in found.values()} == {walk.release}
+    walk.session.commit()
+    page = client_as(Role.VIEWER).get(f"/production/rollouts/{second.number}")
+    assert re.search(rf"Last moved\D*release {began}\b", " ".join(page.texts("dl")))

@@ -181,7 +181,7 @@ def test_the_effect_says_who_would_move(publisher: PageClient, walk: Walk) -> No
 
     assert effect("50") == (
         "Raising from 10 % to 50 %: 40,000 of 100,000 buckets move from version 1 to version 2. "
-        "Everyone on version 2 stays on it. How many users: not known (no heartbeats yet)."
+        "Everyone on version 2 stays on it. How many users: not known (no counts of the last day)."
     )
     assert effect("9.999").startswith(
         "Lowering from 10 % to 9.999 %: 1 of 100,000 buckets moves from version 2 back to version 1, "

@@ -13,7 +13,7 @@ from tests.proposals import stage
 from tests.rollouts.walk import Walk
 from tests.units.calling import counted
 
-NOT_KNOWN = "How many users: not known (no heartbeats yet)."
+NOT_KNOWN = "How many users: not known (no counts of the last day)."
 GATE = "/production/gates/COACHING_RESPONSE"
 LAST_TOLD = re.compile(r" Counted; last told (\d+ \w+ )?\d\d:\d\d UTC\.")
 
@@ -118,3 +118,13 @@ def test_a_changed_template_concerns_those_whose_version_follows_it(
     counted(first_data, range(200), 99)  # a version that is no longer live
     page = publisher.get(f"/production/proposals/{proposal.number}")
     assert "About 100 daily users." in page.body
+
+
+def test_a_start_counts_by_what_it_will_count_by(publisher: PageClient, walk: Walk) -> None:
+    counted(walk.session, range(100))
+    counted(walk.session, range(10), kind="tenant")
+    address = "/_/production/rollouts/effect?configuration=COACHING_RESPONSE/premium&to_version=2&share=10"
+    assert "About 10 of 100 daily premium users" in publisher.get(address).text
+    assert "About 1 of 10 daily premium tenants" in publisher.get(f"{address}&unit=tenant").text
+    assert "How many conversations: not known" in publisher.get(f"{address}&unit=conversation").text
+    assert publisher.get(f"{address}&unit=nonsense").status == 200
