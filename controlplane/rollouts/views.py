@@ -1,16 +1,14 @@
-"""The pages of rollouts and gates: a share is looked at, moved, aborted, finished. All of it works without script."""
+"""The pages of rollouts: one is started, looked at, moved. All of it works without script."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
 from controlplane.accounts.actor import Role
-from controlplane.audit.queries import changes_of
 from controlplane.configurations.documents import place_of
 from controlplane.configurations.models import Configuration
 from controlplane.configurations.places import Place
@@ -19,30 +17,22 @@ from controlplane.errors import Conflict, NotFound, Refused
 from controlplane.plans.services import begin as give_plan
 from controlplane.plans.steps import from_share, shape_of
 from controlplane.plans.subjects import OfRollout
-from controlplane.registry.models import Interaction
-from controlplane.registry.services import get as get_registered
-from controlplane.rollouts import acts, effects, pages, services, standing
-from controlplane.rollouts.acts import Act
+from controlplane.rollouts import act_views, effects, gate_views, pages, services, standing
 from controlplane.rollouts.effects import Effect
-from controlplane.rollouts.gates import set_gate
-from controlplane.rollouts.inputs import ReasonInput, ShareInput, StartInput
+from controlplane.rollouts.inputs import ShareInput, StartInput
 from controlplane.rollouts.models import Rollout
 from controlplane.rollouts.ranges import Candidate, format_share, parse_share, share_words
+from controlplane.rollouts.routing import ONE, ROOT, Form, blueprint, line_of, only_asks, renewed, with_preset
 from controlplane.rollouts.starting import start as begin
 from controlplane.rollouts.wording import listed
-from controlplane.units.pages import people_moved, people_of_gate
+from controlplane.units.pages import people_moved
 from controlplane.web.access import current_actor, people_with, requires
 from controlplane.web.environments import current_environment
 from controlplane.web.forms import Parsed, fill, parse, without_blank_rows
 from controlplane.web.unit_of_work import db_session
 
-blueprint = Blueprint("rollouts", __name__)
-
-ROOT = "/<environment>/rollouts"
-ONE = f"{ROOT}/<int:number>"
-GATE = "/<environment>/gates/<interaction>"
-
-Form = Parsed[Any]
+# The other modules with pages of this blueprint: imported, they are part of it.
+__all__ = ["act_views", "blueprint", "gate_views"]
 
 
 @blueprint.get(ROOT)
@@ -65,7 +55,7 @@ def new(environment: str) -> str:
 def start(environment: str) -> ResponseReturnValue:
     """Start it, or show the form again with what is wrong."""
     configuration, form = start_asked_for()
-    if _only_asks() or request.form.get("more"):
+    if only_asks() or request.form.get("more"):
         return start_page(environment, configuration, replace(form, errors={}))
     if form.value is None:
         return start_page(environment, configuration, form), 422
@@ -108,7 +98,7 @@ def _with_plan(rollout: Rollout, wanted: StartInput) -> None:
 def start_asked_for() -> tuple[Configuration, Form]:
     """Which configuration is meant, and what was sent to start a rollout of it."""
     return _configuration_asked_for(), parse(
-        StartInput, without_blank_rows(_with_preset(request.form), "also", "to_version")
+        StartInput, without_blank_rows(with_preset(request.form), "also", "to_version")
     )
 
 
@@ -131,8 +121,8 @@ def show(environment: str, number: int) -> str:
 def move(environment: str, number: int) -> ResponseReturnValue:
     """Set the share, or show the page again with what is wrong."""
     rollout = services.get_rollout(db_session(), environment, number)
-    form = parse(ShareInput, _with_preset(request.form))
-    if _only_asks():
+    form = parse(ShareInput, with_preset(request.form))
+    if only_asks():
         return _show_page(environment, number, replace(form, errors={}))
     if form.value is None:
         return _show_page(environment, number, form), 422
@@ -157,117 +147,12 @@ def move(environment: str, number: int) -> ResponseReturnValue:
     return redirect(url_for(".show", number=number), 303)
 
 
-@blueprint.get(f"{ONE}/abort")
-@requires(Role.ON_CALL)
-def abort(environment: str, number: int) -> ResponseReturnValue:
-    """Ask for the reason to abort."""
-    return _asked(environment, number, acts.ABORT)
-
-
-@blueprint.post(f"{ONE}/abort")
-@requires(Role.ON_CALL)
-def abort_now(environment: str, number: int) -> ResponseReturnValue:
-    """Everyone back. Not refused because somebody moved the share meanwhile: whoever aborts means at any share."""
-    return _act(
-        environment,
-        number,
-        acts.ABORT,
-        lambda rollout, wanted: services.abort(
-            db_session(), rollout, reason=wanted.reason, actor=current_actor()
-        ),
-    )
-
-
-@blueprint.get(f"{ONE}/abort-all")
-@requires(Role.ON_CALL)
-def abort_all(environment: str, number: int) -> ResponseReturnValue:
-    """Ask for the reason to abort every candidate."""
-    return _asked(environment, number, acts.ABORT_ALL)
-
-
-@blueprint.post(f"{ONE}/abort-all")
-@requires(Role.ON_CALL)
-def abort_all_now(environment: str, number: int) -> ResponseReturnValue:
-    """Everyone back on the baseline, whatever the shares are by now."""
-    return _act(
-        environment,
-        number,
-        acts.ABORT_ALL,
-        lambda rollout, wanted: services.abort_all(
-            db_session(), rollout, reason=wanted.reason, actor=current_actor()
-        ),
-    )
-
-
-@blueprint.get(f"{ONE}/pause")
-@requires(Role.ON_CALL)
-def pause(environment: str, number: int) -> ResponseReturnValue:
-    """Ask for the reason to pause."""
-    return _asked(environment, number, acts.PAUSE)
-
-
-@blueprint.post(f"{ONE}/pause")
-@requires(Role.ON_CALL)
-def pause_now(environment: str, number: int) -> ResponseReturnValue:
-    """Hold it where it is by now, wherever that is."""
-    return _act(
-        environment,
-        number,
-        acts.PAUSE,
-        lambda rollout, wanted: services.pause(
-            db_session(), rollout, reason=wanted.reason, actor=current_actor()
-        ),
-    )
-
-
-@blueprint.get(f"{ONE}/resume")
-@requires(Role.PUBLISHER)
-def resume(environment: str, number: int) -> ResponseReturnValue:
-    """Ask for the reason to go on."""
-    return _asked(environment, number, acts.RESUME)
-
-
-@blueprint.post(f"{ONE}/resume")
-@requires(Role.PUBLISHER)
-def resume_now(environment: str, number: int) -> ResponseReturnValue:
-    """Let it be raised again."""
-    return _act(
-        environment,
-        number,
-        acts.RESUME,
-        lambda rollout, wanted: services.resume(
-            db_session(), rollout, reason=wanted.reason, actor=current_actor()
-        ),
-    )
-
-
-@blueprint.get(f"{ONE}/finish")
-@requires(Role.PUBLISHER)
-def finish(environment: str, number: int) -> ResponseReturnValue:
-    """Ask for the reason to finish."""
-    return _asked(environment, number, acts.FINISH)
-
-
-@blueprint.post(f"{ONE}/finish")
-@requires(Role.PUBLISHER)
-def finish_now(environment: str, number: int) -> ResponseReturnValue:
-    """The newer version for everyone."""
-    return _act(
-        environment,
-        number,
-        acts.FINISH,
-        lambda rollout, wanted: services.finish(
-            db_session(), rollout, reason=wanted.reason, base=wanted.base, actor=current_actor()
-        ),
-    )
-
-
 @blueprint.get(f"/_{ONE}/effect")
 @requires(Role.VIEWER)
 def effect(environment: str, number: int) -> str:
     """The sentence under the slider."""
     here = standing.get_standing(db_session(), environment, number)
-    return _effect(_of_shares(here, _unjudged(request.args)))
+    return line_of(_of_shares(here, _unjudged(request.args)))
 
 
 @blueprint.get(f"/_{ROOT}/effect")
@@ -276,60 +161,9 @@ def start_effect(environment: str) -> str:
     """The sentence under the slider of a rollout that is about to be started."""
     place = place_of(_configuration_asked_for())
     live = standing.live_entry(db_session(), environment, place.key)
-    return _effect(
+    return line_of(
         _of_start(environment, place, live, _unjudged(without_blank_rows(request.args, "also", "to_version")))
     )
-
-
-@blueprint.get("/<environment>/gates")
-@requires(Role.VIEWER)
-def gates(environment: str) -> str:
-    """The gate of every interaction."""
-    return render_template("rollouts/gates.html", gates=pages.gates(db_session(), environment))
-
-
-@blueprint.get(GATE)
-@requires(Role.VIEWER)
-def gate(environment: str, interaction: str) -> str:
-    """One gate with its slider."""
-    return _gate_page(environment, _interaction(interaction), None)
-
-
-@blueprint.post(GATE)
-@requires(Role.PUBLISHER)
-def move_gate(environment: str, interaction: str) -> ResponseReturnValue:
-    """Set the gate's share, or show the page again with what is wrong."""
-    row = _interaction(interaction)
-    form = parse(ShareInput, _with_preset(request.form))
-    if _only_asks():
-        return _gate_page(environment, row, replace(form, errors={}))
-    if form.value is None:
-        return _gate_page(environment, row, form), 422
-    wanted = form.value
-    try:
-        set_gate(
-            db_session(),
-            environment,
-            interaction,
-            share=wanted.share,
-            reason=wanted.reason,
-            base=wanted.base,
-            actor=current_actor(),
-        )
-    except Refused as refusal:
-        return _gate_page(environment, row, form.refused(refusal)), 422
-    except Conflict as conflict:
-        return _gate_page(environment, row, form, conflict=str(conflict)), 409
-    flash(f"The gate of {interaction} is at {share_words(wanted.share)}.")
-    return redirect(url_for(".gate", interaction=interaction), 303)
-
-
-@blueprint.get(f"/_{GATE}/effect")
-@requires(Role.VIEWER)
-def gate_effect(environment: str, interaction: str) -> str:
-    """The sentence under a gate's slider."""
-    row = pages.gate(db_session(), environment, _interaction(interaction))
-    return _effect(_of_gate(row, request.args.get("share", "")))
 
 
 @blueprint.app_template_global("rollout_panel_of")
@@ -361,12 +195,6 @@ def rollout_effect(panel: pages.Panel, form: Form) -> Effect:
     return _of_start(panel.environment, panel.place, panel.live, form)
 
 
-@blueprint.app_template_global("gates_of")
-def gates_of(interaction: str) -> list[pages.GateRow]:
-    """The gate of an interaction in every environment, for its page."""
-    return pages.gates_of(db_session(), interaction)
-
-
 @blueprint.app_context_processor
 def _people() -> dict[str, Any]:
     return {"publishers": lambda: people_with(Role.PUBLISHER)}
@@ -381,33 +209,12 @@ def _configuration_asked_for() -> Configuration:
     return get_configuration(db_session(), place.interaction, tier=place.tier, tenant=place.tenant)
 
 
-def _interaction(code: str) -> Interaction:
-    if "\x00" in code:  # no text column can hold it
-        raise NotFound("interaction", code.replace("\x00", "?"))
-    return get_registered(db_session(), Interaction, code)
-
-
 def _panel(environment: str, configuration: Configuration) -> pages.Panel:
     return pages.rollout_panel(db_session(), environment, configuration)
 
 
-def _with_preset(form: MultiDict[str, str]) -> MultiDict[str, str]:
-    """A button that names its own share wins over the field."""
-    sent = form.copy()
-    if "preset" in sent:
-        sent["share"] = sent["preset"]
-    return sent
-
-
-def _renewed(form: Form | None, base: int, first: dict[str, Any]) -> Form:
-    """The form to show: as typed, but made from what is live now; or, the first time, as things stand."""
-    if form is None:
-        return fill({**first, "base": base})
-    return replace(form, raw={**form.raw, "base": [str(base)]})
-
-
 def _new_page(panel: pages.Panel, form: Form | None, *, conflict: str | None = None) -> str:
-    form = _renewed(form, panel.base, _first_of(panel))
+    form = renewed(form, panel.base, _first_of(panel))
     panel = replace(panel, running=None)  # what is shown is what begins, not what runs
     return render_template("rollouts/new.html", panel=panel, form=form, conflict=conflict)
 
@@ -430,7 +237,7 @@ def _show_page(environment: str, number: int, form: Form | None, *, conflict: st
     configuration = get_configuration(db_session(), place.interaction, tier=place.tier, tenant=place.tenant)
     page = pages.show_page(db_session(), environment, here, configuration)
     asked_for = form
-    form = _renewed(_with_others(form, here), here.last.release, _shares_of(here))
+    form = renewed(_with_others(form, here), here.last.release, _shares_of(here))
     return render_template(
         "rollouts/show.html",
         page=page,
@@ -462,63 +269,6 @@ def _others_sent(form: Form) -> dict[int, str]:
     """The other candidates' shares as typed, by version."""
     rows = form.indexes("others")
     return {_whole(form[f"others.{at}.version"].value): form[f"others.{at}.share"].value for at in rows}
-
-
-def _asked(environment: str, number: int, act: Act) -> ResponseReturnValue:
-    here = standing.get_standing(db_session(), environment, number)
-    if act not in acts.acts_of(here):
-        return redirect(url_for(".show", number=number), 303)
-    return _act_page(here, act, None)
-
-
-def _act_page(here: standing.Standing, act: Act, form: Form | None, *, conflict: str | None = None) -> str:
-    return render_template(
-        "rollouts/act.html",
-        here=here,
-        act=act,
-        possible=act in acts.acts_of(here),
-        form=_renewed(form, here.last.release, {}),
-        protected=pages.is_protected(db_session(), here.rollout.environment),
-        conflict=conflict,
-    )
-
-
-def _act(
-    environment: str, number: int, act: Act, do: Callable[[Rollout, ReasonInput], object]
-) -> ResponseReturnValue:
-    before = standing.get_standing(db_session(), environment, number)
-    form = parse(ReasonInput, request.form)
-    try:
-        do(before.rollout, form.value or ReasonInput())
-    except Refused as refusal:
-        here = standing.get_standing(db_session(), environment, number)
-        return _act_page(here, act, form.refused(refusal)), 422
-    except Conflict as conflict:
-        here = standing.get_standing(db_session(), environment, number)
-        return _act_page(here, act, form, conflict=str(conflict)), 409
-    flash(act.done(before))
-    return redirect(url_for(".show", number=number), 303)
-
-
-def _gate_page(
-    environment: str, interaction: Interaction, form: Form | None, *, conflict: str | None = None
-) -> str:
-    row = pages.gate(db_session(), environment, interaction)
-    form = _renewed(form, row.base, {"share": format_share(row.share)})
-    return render_template(
-        "rollouts/gate.html",
-        gate=row,
-        form=form,
-        effect=_of_gate(row, form["share"].value),
-        protected=pages.is_protected(db_session(), environment),
-        conflict=conflict,
-        changes=changes_of(db_session(), "gate", interaction.code, environment, limit=10),
-        all_changes_url=url_for("audit.index", object_kind="gate", object_key=interaction.code),
-    )
-
-
-def _effect(effect: Effect) -> str:
-    return render_template("rollouts/_effect.html", effect=effect)
 
 
 def _unjudged(sent: MultiDict[str, str]) -> Form:
@@ -556,16 +306,3 @@ def _of_start(environment: str, place: Place, live: standing.Live, form: Form) -
 
 def _whole(typed: str) -> int:
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
-
-
-def _of_gate(row: pages.GateRow, typed: str) -> Effect:
-    count = partial(people_of_gate, db_session(), row.environment, row.interaction)
-    try:
-        return effects.of_gate(row, parse_share(typed), count=count)
-    except ValueError as problem:
-        return Effect(str(problem), problem=True)
-
-
-def _only_asks() -> bool:
-    """Whether the form was sent by the button that shows what it would do, for browsers without script."""
-    return request.form.get("step") == "check"
