@@ -13,6 +13,7 @@ from controlplane.guards.chosen import settings_of
 from controlplane.guards.measures import Measure
 from controlplane.guards.rehearsal import Rehearsal
 from controlplane.releases.saved import live_entries
+from controlplane.rollouts import services as rollouts
 from controlplane.rollouts import standing
 
 ADA = Actor(kind="person", id="ada", name="Ada", role=Role.ADMIN, via="command line")
@@ -45,3 +46,11 @@ def test_a_rehearsal_uses_a_model_that_the_others_do_without_and_leaves_nothing_
     assert (chosen.on_breach, list(chosen.settings.tolerances)) == (OnBreach.ABORT, [Measure.ERRORS])
     with pytest.raises(Refused, match="has to have one live version"):
         rehearsal.run()
+    with transaction(engine) as session:
+        rollouts.abort(session, rollouts.get_rollout(session, "staging", here.number), reason="", actor=ADA)
+    with pytest.raises(Refused, match="No runtime answers on port"):
+        rehearsal.run()
+    with transaction(engine) as session:
+        (again,) = standing.running(session, "staging")
+        assert again.number > here.number
+        assert again.rollout.to_version == newer["version"], "what a rehearsal before saved does once more"
