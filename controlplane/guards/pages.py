@@ -284,7 +284,9 @@ def _help(measure: Measure, whole: Pair) -> str:
 def _tolerance_words(measure: Measure, tolerance: float | None) -> str:
     if tolerance is None:
         return ""
-    return f"{tolerance:g} points" if measure.is_rate else f"{tolerance:g} %"
+    if measure.is_rate:
+        return f"{tolerance:g} point{'' if tolerance == 1 else 's'}"
+    return f"{tolerance:g} %"
 
 
 def _points(minutes: Sequence[tuple[dt.datetime, Pair]]) -> list[tuple[dt.datetime, Pair]]:

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from controlplane.accounts.actor import Role
 from controlplane.audit.models import AuditEvent
+from controlplane.configurations.services import archive_configuration
 from controlplane.errors import Conflict, Forbidden, Refused
 from controlplane.guards import services
 from controlplane.guards.acts import OnBreach
@@ -140,6 +141,16 @@ def test_after_a_clock_was_set_back_it_begins_anew(guarded: Guarded) -> None:
     breach = guarded.minutes(5, GOOD, BAD).look()
     assert breach is not None
     assert watch.through < guarded.now
+
+
+def test_one_whose_configuration_is_archived_is_guarded_for_as_long_as_it_is_live(guarded: Guarded) -> None:
+    guarded.choose(OnBreach.ABORT)
+    archive_configuration(
+        guarded.session, guarded.here.configuration, reason="over and out", actor=guarded.walk.actor
+    )
+    breach = guarded.minutes(5, GOOD, BAD).look()
+    assert breach is not None
+    assert breach.acted == "aborted"
 
 
 def test_a_few_calls_set_off_nothing(guarded: Guarded) -> None:
