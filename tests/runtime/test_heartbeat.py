@@ -103,6 +103,7 @@ def test_however_much_was_counted_a_beat_fits_and_keeps_the_busiest() -> None:
     assert len(heartbeat.document()) <= HEARTBEAT_LIMIT
     assert (kept[0]["variant"], kept[0]["calls"]) == (700, 3)
     assert len(kept) > 50
+    assert len(heartbeat.document()) > HEARTBEAT_LIMIT - 1_024, "room is used"
     assert len(kept) + told["variants_left_out"] == SERIES_LIMIT
     assert sum(told["metrics"]["call"]["counts"]) == SERIES_LIMIT + 2
 
