@@ -4,8 +4,9 @@ Detection is the median of simulated rollouts at ten calls a second, looked at a
 usual. Floor: the calls that one planned look of a test of the same strictness would have needed to find the same difference in half
 of all rollouts, if the difference had been known beforehand, in minutes.
 
-For false alarms (rollouts of two equal versions, an hour and a half each) the floor is what is promised, five in a hundred. For a
-look it is adding the minute's counts up. Limit: the promise.
+For false alarms (rollouts of two equal versions, an hour and a half each) the floor is what is promised, five in a hundred. The promise
+is for calls that are independent; "of few users" is four hours of a hundred or a thousand users, some of whom much fails for, once a
+second: no limit, but worth to be known. For a look the floor is adding the minute's counts up. Limit: the promise.
 """
 
 import statistics
@@ -14,10 +15,10 @@ from statistics import NormalDist
 
 from bench.effort import Effort
 from bench.figures import Figure, Limit
-from bench.simulated import EVERYTHING, Calls, first_alarm, minutes
+from bench.simulated import EVERYTHING, Calls, first_alarm, minutes, minutes_of_users
 from bench.timing import in_turns, per_call
 from controlplane.guards.judging import ALARMS, Known, Pair, Settings, learn
-from controlplane.guards.measures import USUAL
+from controlplane.guards.measures import USUAL, Measure
 
 _USUAL = Settings({measure: measure.usual_tolerance for measure in USUAL}, 30)
 _A_MINUTE = 600
@@ -37,6 +38,10 @@ def run(effort: Effort) -> list[Figure]:
     return [
         *(_detection(*regression, effort) for regression in _REGRESSIONS),
         _false_alarms(effort),
+        *(
+            _alarms_of_few(users, tolerance, effort)
+            for users, tolerance in ((100, 1.0), (1_000, 1.0), (100, 3.0))
+        ),
         _look(effort),
     ]
 
@@ -72,6 +77,17 @@ def _false_alarms(effort: Effort) -> Figure:
     return Figure(
         "false alarms, in a hundred rollouts", here, "", 100 * ALARMS, here / (100 * ALARMS), Limit(1)
     )
+
+
+def _alarms_of_few(users: int, tolerance: float, effort: Effort) -> Figure:
+    watched = Settings({**_USUAL.tolerances, Measure.ERRORS: tolerance}, 30)
+    runs = effort.rounds * 10
+    alarms = sum(
+        first_alarm(minutes_of_users(seed, users, 60, 240), watched) is not None for seed in range(runs)
+    )
+    here = 100 * max(alarms, 0.5) / runs
+    name = f"false alarms, {users:,} users, tolerance {tolerance:g}"
+    return Figure(name, here, "", 100 * ALARMS, here / (100 * ALARMS))
 
 
 def _look(effort: Effort) -> Figure:

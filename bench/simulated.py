@@ -56,6 +56,22 @@ def minutes(
         yield baseline.minute(rng), (variant if number >= worse_after else good).minute(rng)
 
 
+def minutes_of_users(seed: int, users: int, a_minute: int, count: int) -> Iterator[Pair]:
+    """Minutes of two equal versions, where one user in fifty is one whom three calls of ten fail for, and the others one of two hundred."""
+    rng = random.Random(seed)
+    people = [(rng.random() < 0.5, 0.3 if rng.random() < 0.02 else 0.005) for _ in range(users)]
+    for _ in range(count):
+        asked, failed = [0, 0], [0, 0]
+        for _ in range(a_minute):
+            which, rate = rng.choice(people)
+            asked[which] += 1
+            failed[which] += rng.random() < rate
+        baseline, variant = (
+            Counts(answered=calls - bad, failed=bad) for calls, bad in zip(asked, failed, strict=True)
+        )
+        yield baseline, variant
+
+
 def first_alarm(
     pairs: Iterator[Pair],
     settings: Settings = EVERYTHING,

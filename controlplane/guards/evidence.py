@@ -9,7 +9,8 @@ and is worth
 
 where the guesses θ* come from earlier blocks only. If both groups have one rate θ, the mean of a group's factor for one call is
 1 + (θ - θ°)(θ*_g - θ°) / (θ°(1 - θ°)); weighted by n_g these average to 1, so the mean of their product, S, is at most 1
-(geometric below arithmetic mean). Whatever the guesses, and also when θ changes from block to block.
+(geometric below arithmetic mean). Whatever the guesses, and also when θ changes from block to block; so what is compared has to
+be of the same time, and a block of several minutes is worth the product of its minutes (`judging`), not what their sums would be.
 
 *One-sided.* The guess for the variant is always the higher: θ*_variant ≥ θ*_baseline + `difference`. So its factor's mean rises
 with the variant's true rate and the baseline's falls with the baseline's. Of all truths with variant ≤ baseline, the mean of S is

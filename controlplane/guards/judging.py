@@ -1,8 +1,10 @@
 """From minutes of counts to what is known of a rollout's version, one minute after the other. Pure.
 
 Minutes are put together into blocks until both the baseline and the version have `LEAST_IN_BLOCK` calls: how many calls come
-says nothing of how they go, so this may be decided as they come. What is known is a value that can be kept as JSON and gone
-on with, minute by minute; nothing is ever worked out from the beginning again.
+says nothing of how they go, so this may be decided as they come. Calls are compared with calls of the same minute only: a bad
+hour in which the version had all of them, or hardly any, is nothing against it. So each minute of a block is worth something of
+its own, by the same guesses, and one in which only one of the two was called is no part of any block. What is known is a value
+that can be kept as JSON and gone on with, minute by minute; nothing is ever worked out from the beginning again.
 """
 
 import math
@@ -37,12 +39,18 @@ class Watched(msgspec.Struct):
 
 
 class Known(msgspec.Struct):
-    """All that is known of one version: the block that is being filled, all since the beginning, of late, and the evidence."""
+    """All that is known of one version: the block that is being filled, all since the beginning, of late, and the evidence.
+
+    `worth` is what the minutes of the block have been worth so far, by measure, as logarithms. `told_while_held`: somebody
+    held the rollout already when a guard was set off.
+    """
 
     block: Pair = (Counts(), Counts())
+    worth: dict[str, float] = {}
     total: Pair = (Counts(), Counts())
     late: Pair = (Counts(), Counts())
     measures: dict[str, Watched] = {}
+    told_while_held: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,11 +99,13 @@ def to_keep(known: Known) -> Any:
 def learn(known: Known, minutes: Iterable[Pair], *, settings: Settings) -> None:
     """Go on with these minutes, in their order."""
     for minute in minutes:
-        filled = known.block[0].plus(minute[0]), known.block[1].plus(minute[1])
-        if min(each.asked for each in filled) < LEAST_IN_BLOCK:
-            known.block = filled
-        else:
-            known.block = (Counts(), Counts())
+        if not all(each.asked for each in minute):
+            known.total = _together(known.total, minute)
+            continue
+        _weigh(known, minute, settings)
+        known.block = _together(known.block, minute)
+        if min(each.asked for each in known.block) >= LEAST_IN_BLOCK:
+            filled, known.block = known.block, (Counts(), Counts())
             _learn_block(known, filled, settings)
 
 
@@ -105,35 +115,33 @@ def findings(known: Known, *, settings: Settings) -> list[Finding]:
     return [_finding(known, measure, needed, settings) for measure in settings.tolerances]
 
 
+def _weigh(known: Known, minute: Pair, settings: Settings) -> None:
+    """Add what a minute is worth to its block, by guesses from the blocks before; what counts as slow is known by then, too."""
+    bound = slow_bound(known.late[0].times)
+    for measure, tolerance in settings.tolerances.items():
+        if not measure.is_rate:
+            continue
+        own, before = (
+            tuple(arm_of(measure, counts, bound=bound) for counts in pair) for pair in (minute, known.late)
+        )
+        value = block(own[0], own[1], before=(before[0], before[1]), difference=tolerance / 100)
+        known.worth[measure.value] = known.worth.get(measure.value, 0.0) + value
+
+
 def _learn_block(known: Known, filled: Pair, settings: Settings) -> None:
-    before = known.late
-    known.late = _later(before[0], filled[0]), _later(before[1], filled[1])
-    known.total = known.total[0].plus(filled[0]), known.total[1].plus(filled[1])
+    bound = slow_bound(known.late[0].times)
+    known.late = _later(known.late[0], filled[0]), _later(known.late[1], filled[1])
+    known.total = _together(known.total, filled)
+    worth, known.worth = known.worth, {}
     for measure, tolerance in settings.tolerances.items():
         watched = known.measures.setdefault(measure.value, Watched())
         if measure.is_rate:
-            _learn_rate(watched, measure, filled, before, known.late, tolerance / 100)
+            watched.rate.add(worth.get(measure.value, 0.0))
+            baseline, variant = (arm_of(measure, counts, bound=bound) for counts in known.late)
+            if variant.rate - baseline.rate >= tolerance / 100:
+                watched.peak = max(watched.peak, watched.rate.log)
         else:
             _learn_mean(watched, measure, filled, tolerance / 100)
-
-
-def _learn_rate(
-    watched: Watched,
-    measure: Measure,
-    filled: Pair,
-    before: Pair,
-    late: Pair,
-    difference: float,
-) -> None:
-    # What counts as slow is known before the block, too.
-    bound = slow_bound(before[0].times)
-    arms, guesses, now = (
-        tuple(arm_of(measure, counts, bound=bound) for counts in pair) for pair in (filled, before, late)
-    )
-    value = block(arms[0], arms[1], before=(guesses[0], guesses[1]), difference=difference)
-    watched.rate.add(value)
-    if now[1].rate - now[0].rate >= difference:
-        watched.peak = max(watched.peak, watched.rate.log)
 
 
 def _learn_mean(watched: Watched, measure: Measure, filled: Pair, tolerance: float) -> None:
@@ -176,6 +184,10 @@ def bound_seconds(baseline: Counts) -> float:
 
 def _rate(arm: Arm) -> float | None:
     return arm.rate if arm.calls else None
+
+
+def _together(one: Pair, other: Pair) -> Pair:
+    return one[0].plus(other[0]), one[1].plus(other[1])
 
 
 def _later(late: Counts, now: Counts) -> Counts:

@@ -177,29 +177,31 @@ def news(session: Session, environment: str, *, at: dt.datetime) -> list[News]:
     What was held or told stands until the rollout goes on or ends; what was aborted for a day.
     """
     query = (
-        select(GuardBreach, Rollout)
+        select(GuardBreach, Rollout, GuardWatch.since)
         .join(Rollout, Rollout.number == GuardBreach.rollout)
+        .join(GuardWatch, GuardWatch.rollout == GuardBreach.rollout)
         .where(GuardBreach.environment == environment, GuardBreach.at > at - 14 * _NEWS)
         .order_by(GuardBreach.at.desc(), GuardBreach.number.desc())
         .limit(50)
     )
-    latest: dict[int, tuple[GuardBreach, Rollout]] = {}
-    for breach, rollout in session.execute(query):
-        latest.setdefault(breach.rollout, (breach, rollout))
-    waiting = [
-        (breach, rollout)
-        for breach, rollout in latest.values()
-        if (breach.acted == "aborted" and breach.at > at - _NEWS)
-        or (breach.acted == "held" and rollout.ended_at is None and rollout.paused_at is not None)
-        or (breach.acted == "told" and rollout.ended_at is None)
-    ]
-    return [_news(session, breach, rollout) for breach, rollout in waiting]
-
-
-def _news(session: Session, breach: GuardBreach, rollout: Rollout) -> News:
-    label, tone = _ACTED[breach.acted]
-    here = standing.get_standing(session, rollout.environment, rollout.number)
-    return News(breach, here.place.title, label, tone)
+    latest: dict[int, tuple[GuardBreach, Rollout, dt.datetime]] = {}
+    for breach, rollout, since in session.execute(query):
+        latest.setdefault(breach.rollout, (breach, rollout, since))
+    found = []
+    for breach, rollout, since in latest.values():
+        if rollout.ended_at is not None and breach.acted != "aborted":
+            continue
+        # Any release may have ended it, whatever its row says.
+        here = standing.get_standing(session, environment, rollout.number)
+        waits = {
+            "aborted": breach.at > at - _NEWS,
+            "held": here.paused,
+            "told": here.running and breach.since == since,
+        }
+        if waits[breach.acted]:
+            label, tone = _ACTED[breach.acted]
+            found.append(News(breach, here.place.title, label, tone))
+    return found
 
 
 _ACTED: Final = {
@@ -282,7 +284,9 @@ def _help(measure: Measure, whole: Pair) -> str:
 def _tolerance_words(measure: Measure, tolerance: float | None) -> str:
     if tolerance is None:
         return ""
-    return f"{tolerance:g} points" if measure.is_rate else f"{tolerance:g} %"
+    if measure.is_rate:
+        return f"{tolerance:g} point{'' if tolerance == 1 else 's'}"
+    return f"{tolerance:g} %"
 
 
 def _points(minutes: Sequence[tuple[dt.datetime, Pair]]) -> list[tuple[dt.datetime, Pair]]:

@@ -17,14 +17,16 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor
-from controlplane.configurations.documents import place_of
+from controlplane.configurations.checks import version_of
+from controlplane.configurations.documents import place_of, settings_of
 from controlplane.configurations.editing import values_of
+from controlplane.configurations.models import Configuration, ConfigurationVersion
 from controlplane.configurations.services import get_configuration, save_version
+from controlplane.configurations.wording import differences
 from controlplane.db import transaction
 from controlplane.errors import Refused
-from controlplane.guards import services
+from controlplane.guards import chosen, services
 from controlplane.guards.acts import OnBreach
-from controlplane.guards.chosen import LEAST_CALLS, settings_of
 from controlplane.guards.measures import Measure
 from controlplane.releases.saved import live_entries
 from controlplane.rollouts.ranges import Candidate
@@ -92,9 +94,7 @@ class Rehearsal:
         if document is None or len(document["variants"]) != 1:
             raise Refused({"": f"{place.title} has to have one live version in {self.environment}."})
         model = _other_model(live, document["variants"][0])
-        newest = configuration.versions[0]
-        values = values_of(newest).model_copy(update={"model": model, "fallbacks": [], "reason": REASON})
-        version = save_version(session, configuration, values, base_version=newest.number, actor=self.actor)
+        version = self._bad_version(session, configuration, document["variants"][0]["version"], model)
         (rollout,) = start(
             session,
             self.environment,
@@ -108,9 +108,9 @@ class Rehearsal:
             session,
             here,
             on_breach=OnBreach.ABORT,
-            least_calls=LEAST_CALLS,
+            least_calls=chosen.LEAST_CALLS,
             tolerances={Measure.ERRORS: Measure.ERRORS.usual_tolerance},
-            revision=settings_of(session, rollout.number).revision,
+            revision=chosen.settings_of(session, rollout.number).revision,
             actor=self.actor,
         )
         self.tell(
@@ -118,6 +118,17 @@ class Rehearsal:
             f"fallbacks, for half of all users. Its guards abort it when errors rise."
         )
         return rollout.number, str(live[f"model/{model}"]["provider_model_id"])
+
+    def _bad_version(
+        self, session: Session, configuration: Configuration, live: int, model: str
+    ) -> ConfigurationVersion:
+        """The live version with this model and no fallbacks: saved, unless a rehearsal before left it as the newest."""
+        newest, *_ = versions = configuration.versions
+        good = next(each for each in versions if each.number == live)
+        values = values_of(good).model_copy(update={"model": model, "fallbacks": [], "reason": REASON})
+        if not differences(settings_of(newest), settings_of(version_of(values, number=0))):
+            return newest
+        return save_version(session, configuration, values, base_version=newest.number, actor=self.actor)
 
     def _standing(self, number: int) -> Standing:
         with transaction(self.engine) as session:

@@ -1,7 +1,8 @@
 """What guards of a rollout watch and do: chosen by people, and done by the guard itself when it is set off.
 
 A guard acts through the same functions as a person: `rollouts.services.abort` with its emergency authority, `pause` to hold.
-It never acts twice on what it knows: once it has held or aborted, only what happens after somebody resumed counts.
+It never acts twice on what it knows: once it has held or aborted, or told somebody who held it already, only what happens
+after somebody resumed counts.
 """
 
 import datetime as dt
@@ -14,10 +15,11 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.services import record
+from controlplane.db import now
 from controlplane.errors import Conflict, Refused
 from controlplane.guards.acts import OnBreach
 from controlplane.guards.chosen import Chosen, settings_of
-from controlplane.guards.judging import Finding, Known, Settings, findings, known_from
+from controlplane.guards.judging import Finding, Known, Settings, findings, known_from, to_keep
 from controlplane.guards.measures import Measure
 from controlplane.guards.models import GuardBreach, GuardSettings, GuardWatch
 from controlplane.guards.wording import breach_words
@@ -44,7 +46,8 @@ def choose(
     rollout = here.rollout
     if not here.running:
         raise Conflict("This rollout is over: there is nothing left to guard.")
-    row = session.get(GuardSettings, rollout.number, with_for_update=True, populate_existing=True)
+    watch = watch_of(session, rollout, at=now())  # the lock: of two who choose at once one is told
+    row = session.get(GuardSettings, rollout.number, populate_existing=True)
     if revision != (row.revision if row is not None else 0):
         raise Conflict("Somebody else chose meanwhile. Nothing was changed by you.")
     before = settings_of(session, rollout.number)
@@ -57,7 +60,7 @@ def choose(
     row.on_breach, row.least_calls, row.tolerances = on_breach.value, least_calls, wanted
     row.revision += 1
     if before.settings.tolerances != dict(tolerances):
-        _forget(session, rollout.number)
+        watch.through, watch.known = watch.since, {}  # gone through again, since the beginning
     watched = ", ".join(measure.label.lower() for measure in tolerances) or "nothing"
     record(
         session,
@@ -112,12 +115,15 @@ def last_act(session: Session, watch: GuardWatch) -> GuardBreach | None:
 def react(session: Session, here: Standing, watch: GuardWatch, *, at: dt.datetime) -> GuardBreach | None:
     """Do what was chosen for a breach, if there is one that nothing was done about."""
     chosen = settings_of(session, here.number)
-    found = breaches_in(known_from(watch.known), chosen)
+    known = known_from(watch.known)
+    found = breaches_in(known, chosen)
     if not found:
         return None
     act = chosen.on_breach
     if act is OnBreach.HOLD and here.paused:
-        act = OnBreach.WATCH  # somebody holds it already
+        act = OnBreach.WATCH  # somebody holds it already, and whoever resumes it was told
+        known.told_while_held = True
+        watch.known = to_keep(known)
     if act is OnBreach.WATCH:
         told = _told(session, watch)
         found = [finding for finding in found if finding.measure.value not in told]
@@ -184,13 +190,6 @@ def _told(session: Session, watch: GuardWatch) -> set[str]:
         GuardBreach.rollout == watch.rollout, GuardBreach.since == watch.since
     )
     return {measure for measures in session.scalars(query) for measure in measures}
-
-
-def _forget(session: Session, rollout: int) -> None:
-    """Have the minutes since the beginning gone through again."""
-    watch = session.get(GuardWatch, rollout, with_for_update=True, populate_existing=True)
-    if watch is not None:
-        watch.through, watch.known = watch.since, {}
 
 
 def _document(chosen: Chosen) -> dict[str, object]:

@@ -27,6 +27,8 @@ from controlplane.runtime.entries import ANY
 
 _OVER: Final = dt.timedelta(seconds=75)
 """So old is the beginning of a minute that no worker, its clock a little behind, adds to any more."""
+SET_BACK: Final = dt.timedelta(minutes=10)
+"""A minute that lies so far ahead was written by a clock that was set back since: what it says is known of no time that was."""
 
 
 def watch(engine: Engine, environment: str, *, clock: Callable[[], dt.datetime] = now) -> list[GuardBreach]:
@@ -66,6 +68,10 @@ def watch_one(session: Session, environment: str, number: int, *, at: dt.datetim
     if last_act(session, known_so_far) is not None:
         if here.paused:
             return None  # it was held, and nobody has resumed it
+        begin_anew(known_so_far, at=at)
+    elif (
+        known_from(known_so_far.known).told_while_held and not here.paused
+    ) or known_so_far.through > at + SET_BACK:
         begin_anew(known_so_far, at=at)
     settings = settings_of(session, number).settings
     versions = rollout.from_version, rollout.to_version

@@ -24,6 +24,7 @@ from controlplane.runtime.errors import ControlPlaneRuntimeError
 from controlplane.runtime.metrics import Metrics
 from controlplane.runtime.process import process_name
 from controlplane.runtime.stores.base import HEARTBEAT_LIMIT
+from controlplane.runtime.telling import Lately, most_that_fit
 from controlplane.runtime.ticking import Pace, Ticker
 
 _log = logging.getLogger(__name__)
@@ -118,7 +119,7 @@ class Heartbeat:
         return told
 
     def document(self) -> bytes:
-        """What is told, as JSON of at most 64 KiB; the variants called least are left out when it would be more."""
+        """What is told, as JSON of at most 64 KiB; where it would be more, variants are left out, by `telling`'s order."""
         metrics = self._metrics.totals()
         told: dict[str, Any] = {
             "schema": SCHEMA,
@@ -133,13 +134,20 @@ class Heartbeat:
             "variants_left_out": 0,
             "units": self._metrics.units.told(UNITS_LIMIT),
         }
-        variants = metrics["variants"]
-        while len(data := msgspec.json.encode(told)) > HEARTBEAT_LIMIT:
-            if not metrics["variants"]:
-                told["metrics"] = told["units"] = {}  # names so long that even the sums do not fit
-                return msgspec.json.encode(told)
-            metrics["variants"] = metrics["variants"][: len(metrics["variants"]) // 2]
-            told["variants_left_out"] = len(variants) - len(metrics["variants"])
+        variants = self._lately.order(metrics["variants"])
+
+        def with_first(count: int) -> bytes:
+            metrics["variants"], told["variants_left_out"] = variants[:count], len(variants) - count
+            return msgspec.json.encode(told)
+
+        data = with_first(len(variants))
+        if len(data) > HEARTBEAT_LIMIT:
+            data = with_first(
+                most_that_fit(variants, lambda count: len(with_first(count)) <= HEARTBEAT_LIMIT)
+            )
+        if len(data) > HEARTBEAT_LIMIT:
+            told["metrics"] = told["units"] = {}  # names so long that even the sums do not fit
+            return msgspec.json.encode(told)
         return data
 
     @property
@@ -198,6 +206,7 @@ class Heartbeat:
         self._started = _now()
         self._due = 0.0
         self._news = None
+        self._lately = Lately()
 
     def _after_fork(self) -> None:
         """Another process: another name, and a thread of its own."""

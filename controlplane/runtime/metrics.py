@@ -397,7 +397,8 @@ def _variants(read: _Shard) -> list[dict[str, Any]]:
             one, kind = found[key[:subject]], _text(key[subject])
             one[name] += int(cell[0])
             one[kinds][kind] = one[kinds].get(kind, 0) + int(cell[0])
-    return sorted(found.values(), key=lambda one: (-one["calls"], str(one)))
+    # By all that was asked: the one whose every call fails must not be the first that there is no room for.
+    return sorted(found.values(), key=lambda one: (-one["calls"] - one["errors"], str(one)))
 
 
 def _no_calls(subject: Key) -> dict[str, Any]:

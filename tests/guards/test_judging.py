@@ -83,6 +83,23 @@ def test_a_minute_with_few_calls_waits_for_the_next() -> None:
     assert [each.answered for each in known.total] == [250, 5]
 
 
+@pytest.mark.parametrize(
+    "alone",
+    [(Counts(answered=198, failed=2), Counts()), (Counts(answered=198, failed=2), Counts(answered=1))],
+    ids=["never called", "hardly called"],
+)
+def test_a_bad_time_that_both_have_is_nothing_against_the_one_that_was_not_called_before(
+    alone: tuple[Counts, Counts],
+) -> None:
+    alike, bad = Counts(answered=99, failed=1), Counts(answered=80, failed=20)
+    known = Known()
+    settings = Settings({Measure.ERRORS: 1.0}, 30)
+    learn(known, [(alike, alike)] * 60 + [alone] * 4 + [(bad, bad)] * 3, settings=settings)
+    (found,) = findings(known, settings=settings)
+    assert found.evidence <= 0
+    assert [int(each.asked) for each in known.total] == [7_100, 6_300 + 4 * int(alone[1].asked)]
+
+
 def test_without_anything_to_watch_nothing_is_found() -> None:
     known = Known()
     settings = Settings({}, 30)

@@ -6,6 +6,7 @@ from sqlalchemy import select
 
 from controlplane.accounts.actor import Role
 from controlplane.audit.models import AuditEvent
+from controlplane.configurations.services import archive_configuration
 from controlplane.errors import Conflict, Forbidden, Refused
 from controlplane.guards import services
 from controlplane.guards.acts import OnBreach
@@ -13,10 +14,13 @@ from controlplane.guards.asking import Verdict, ask
 from controlplane.guards.chosen import settings_of
 from controlplane.guards.measures import USUAL, Measure
 from controlplane.guards.models import GuardBreach, GuardWatch
+from controlplane.guards.pages import news
 from controlplane.guards.services import GUARD
 from controlplane.health.reading import Counts
 from controlplane.plans.verdicts import known_against
+from controlplane.releases.services import publish_entries
 from controlplane.rollouts import services as rollouts
+from controlplane.rollouts.documents import without
 from tests.guards.guarded import BAD, GOOD, MANY, Guarded
 
 
@@ -90,6 +94,63 @@ def test_one_that_somebody_holds_already_is_told_of(guarded: Guarded) -> None:
     breach = guarded.minutes(5, GOOD, BAD).look()
     assert breach is not None
     assert breach.acted == "told"
+
+
+def test_whoever_resumes_what_they_held_themselves_was_told_and_is_not_held_for_it_again(
+    guarded: Guarded,
+) -> None:
+    rollouts.pause(guarded.session, guarded.rollout, reason="having a look", actor=guarded.walk.actor)
+    guarded.minutes(5, GOOD, BAD).look()
+    assert [each.label for each in news(guarded.session, "production", at=guarded.now)] == [
+        "Worse than before"
+    ]
+    rollouts.resume(guarded.session, guarded.rollout, reason="it is mended", actor=guarded.walk.actor)
+    assert guarded.look() is None
+    assert not guarded.here.paused
+    assert news(guarded.session, "production", at=guarded.now) == []
+    again = guarded.minutes(5, GOOD, BAD).look()
+    assert again is not None
+    assert again.acted == "held"
+
+
+def test_news_end_with_the_rollout_whatever_release_ended_it(guarded: Guarded) -> None:
+    guarded.choose(OnBreach.WATCH)
+    guarded.minutes(5, GOOD, BAD).look()
+    assert len(news(guarded.session, "production", at=guarded.now)) == 1
+    key = guarded.here.place.key
+    document = without(guarded.here.document, guarded.rollout.to_version)
+    publish_entries(
+        guarded.session,
+        "production",
+        {key: document},
+        reason="taken back by hand",
+        actor=guarded.walk.actor,
+        action="release.published",
+        sentence="took it back",
+        source_name="saved",
+    )
+    assert guarded.rollout.ended_at is None
+    assert news(guarded.session, "production", at=guarded.now) == []
+
+
+def test_after_a_clock_was_set_back_it_begins_anew(guarded: Guarded) -> None:
+    guarded.minutes(5, GOOD, GOOD).look()
+    watch = guarded.session.get_one(GuardWatch, guarded.rollout.number)
+    watch.through += dt.timedelta(days=1)
+    assert guarded.minutes(1, GOOD, GOOD).look() is None
+    breach = guarded.minutes(5, GOOD, BAD).look()
+    assert breach is not None
+    assert watch.through < guarded.now
+
+
+def test_one_whose_configuration_is_archived_is_guarded_for_as_long_as_it_is_live(guarded: Guarded) -> None:
+    guarded.choose(OnBreach.ABORT)
+    archive_configuration(
+        guarded.session, guarded.here.configuration, reason="over and out", actor=guarded.walk.actor
+    )
+    breach = guarded.minutes(5, GOOD, BAD).look()
+    assert breach is not None
+    assert breach.acted == "aborted"
 
 
 def test_a_few_calls_set_off_nothing(guarded: Guarded) -> None:

@@ -103,8 +103,33 @@ def test_however_much_was_counted_a_beat_fits_and_keeps_the_busiest() -> None:
     assert len(heartbeat.document()) <= HEARTBEAT_LIMIT
     assert (kept[0]["variant"], kept[0]["calls"]) == (700, 3)
     assert len(kept) > 50
+    assert len(heartbeat.document()) > HEARTBEAT_LIMIT - 1_024, "room is used"
     assert len(kept) + told["variants_left_out"] == SERIES_LIMIT
     assert sum(told["metrics"]["call"]["counts"]) == SERIES_LIMIT + 2
+
+
+def test_the_variant_whose_every_call_fails_is_told_before_those_that_are_called_less() -> None:
+    store, metrics = FaultyStore(), Metrics("production")
+    for number in range(SERIES_LIMIT):
+        metrics.answered(
+            f"INTERACTION_{number}_{'x' * 80}",
+            "premium",
+            "LARGE",
+            1,
+            path="configuration",
+            seconds=1.0,
+            input_tokens=1,
+            output_tokens=1,
+            cost=None,
+        )
+    for _ in range(40):
+        metrics.error("COACHING_RESPONSE", "timeout", tier="premium", model="SMALL", variant=2)
+    heartbeat = Heartbeat(store, served(store), metrics)
+    assert heartbeat.beat()
+    told = told_by(heartbeat, store)
+    assert told["variants_left_out"] > 0
+    first = told["metrics"]["variants"][0]
+    assert (first["interaction"], first["calls"], first["errors"]) == ("COACHING_RESPONSE", 0, 40)
 
 
 def test_even_names_that_alone_are_too_long_leave_a_beat() -> None:
