@@ -16,36 +16,36 @@ Each process has a pool of its own, made after the server has forked. A worker t
 import atexit
 import contextlib
 import os
-import socket
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-import controlplane
 from controlplane.errors import ControlPlaneError
 from controlplane.prompts.contract import WARNING, Verdict
-from controlplane.prompts.render_worker import (
-    ANSWER_BYTES,
-    HEAD,
+from controlplane.prompts.render_answers import (
+    BODY,
+    NOT_JSON,
+    PREVIEW,
+    VERDICTS,
+    cut,
+    ending_of,
+    handed_over,
+    read,
+)
+from controlplane.prompts.render_jobs import (
     JOB_BYTES,
     PATIENT_WALL_SECONDS,
-    READY,
-    UNIT,
     WALL_SECONDS,
     Held,
     Holding,
     Inspection,
     Outcome,
     Rendering,
-    receive,
-    send,
 )
+from controlplane.prompts.render_process import Broken, RenderProcess
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.parameters import only_required
 from controlplane.runtime.renderer import Preview, Problem
@@ -60,29 +60,9 @@ CHECK_PATIENCE = 8.0
 # Of all samples together: what fields things have is read off some as well as off hundreds, and a megabyte of them would
 # take all the time there is. Any one sample set fits.
 _LEARNT_BYTES: Final = 256 * 1024
-_GRACE = 0.3
-_START_SECONDS = 15.0
-_MOST_OF_A_UNIT = 1 + UNIT.size
-_PREVIEW: Final = msgspec.json.Decoder(Preview)
-_VERDICTS: Final = msgspec.json.Decoder(list[Verdict])
-_BODY: Final = msgspec.json.Decoder(Body)
 
-_ENDINGS = {
-    Outcome.TOO_SLOW: "This template took longer than 1 second. Shorten its loops, or give it less to go through.",
-    Outcome.TOO_MUCH_MEMORY: "This template needs more memory than a prompt may take. Make its text shorter.",
-    Outcome.TOO_LONG: "This template makes a longer text than a prompt may be.",
-    Outcome.DIED: "This template brought its worker down. Undo the last change, or make it simpler.",
-    Outcome.NOT_STARTED: "The worker that renders templates could not be started. Whoever runs this site finds why in its log.",
-}
-
-
-_AMONG_OTHERS = {
-    Outcome.TOO_SLOW: "There was no time left for this: one template and all that it is tried with may take 1 second together.",
-    Outcome.TOO_LONG: "There was no room left for this text: all texts of one template together are too long to show. Look at it alone.",
-}
 UNEXAMINED: Final = "unexamined"
-_TOO_MUCH_TO_READ = "there was no time to look the whole text over; a text for which there is none cannot be saved: make it simpler, or try again"
-_NOT_JSON = "the text or a value holds something that cannot be written as UTF-8 JSON"
+_NOT_LOOKED_OVER: Final = "there was no time to look the whole text over; a text for which there is none cannot be saved: make it simpler, or try again"
 
 
 class RenderBusy(ControlPlaneError):  # noqa: N818 - the name reads as what is raised
@@ -94,58 +74,6 @@ class RenderBusy(ControlPlaneError):  # noqa: N818 - the name reads as what is r
         super().__init__(
             "Many templates are being rendered just now. Try again in a moment; nothing is lost."
         )
-
-
-class _Broken(Exception):  # noqa: N818 - private, and reads as what is raised
-    """The worker did not answer as it should."""
-
-
-class _Worker:
-    """One worker process and the socket to it; used by one thread at a time."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-B", "-m", "controlplane.prompts.render_worker"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                env={},  # no database, no AWS, nothing of ours
-                cwd=Path(controlplane.__file__).parents[1],
-            )
-        self._channel = ours
-        self._channel.settimeout(_START_SECONDS)
-        if receive(self._channel, len(READY)) != READY:
-            self.kill()
-            raise _Broken
-
-    def ask(self, payload: bytes, units: int, wall: float) -> bytes:
-        """Have one job done that has so many units and may take `wall` seconds."""
-        self._channel.settimeout(wall + _GRACE)
-        try:
-            send(self._channel, HEAD.pack(wall, units) + payload)
-            answer = receive(self._channel, ANSWER_BYTES + units * _MOST_OF_A_UNIT)
-        except OSError as error:  # a timeout is one too
-            raise _Broken from error
-        if not answer:
-            raise _Broken
-        return answer
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process still runs: the kernel may have ended one that had nothing to do."""
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        """End it; its child ends with it."""
-        self._channel.close()
-        self._process.kill()
-        self._process.wait()
-
-    def forget(self) -> None:
-        """Let go of a worker that belongs to the process we were forked from."""
-        self._channel.close()
-        self._process.returncode = 0  # else its collection would warn about a child that is not ours
 
 
 class Examined(NamedTuple):
@@ -162,7 +90,7 @@ class RenderPool:
         self._most_workers = workers
         self._most_waiting = queue
         self._change = threading.Condition()
-        self._idle: deque[_Worker] = deque()
+        self._idle: deque[RenderProcess] = deque()
         self._busy = 0
         self._waiting = {True: 0, False: 0}  # saves and publishes; previews
         self._is_warm = False
@@ -265,11 +193,11 @@ class RenderPool:
         try:
             payload = msgspec.json.encode(Inspection(tuple(sources)))
         except UnicodeEncodeError:
-            return Problem(_NOT_JSON)
+            return Problem(NOT_JSON)
         answers = self._done(payload, len(sources), patience, PATIENT_WALL_SECONDS)
         if isinstance(answers, Problem):
             return answers
-        return [_read(answer, _BODY, alone=len(answers) == 1) for answer in answers]
+        return [read(answer, BODY, alone=len(answers) == 1) for answer in answers]
 
     def hold(
         self, texts: Sequence[Held], *, patience: float = PREVIEW_PATIENCE
@@ -285,7 +213,7 @@ class RenderPool:
         answers = self._done(payload, len(texts), patience, PATIENT_WALL_SECONDS) if texts else []
         if isinstance(answers, Problem):
             return [None] * len(texts)
-        found = [_read(answer, _VERDICTS, alone=False) for answer in answers]
+        found = [read(answer, VERDICTS, alone=False) for answer in answers]
         return [None if isinstance(each, Problem) else each for each in found]
 
     def warm_up(self) -> None:
@@ -310,12 +238,12 @@ class RenderPool:
                 if self._is_closed or self._busy + len(self._idle) >= self._most_workers:
                     return
             try:
-                worker = _Worker()
-            except (_Broken, OSError):
+                worker = RenderProcess()
+            except (Broken, OSError):
                 return  # the first job that needs one tries again, and says so
             self._put_back(worker)
 
-    def _put_back(self, worker: _Worker) -> None:
+    def _put_back(self, worker: RenderProcess) -> None:
         with self._change:
             if not self._is_closed:
                 self._idle.append(worker)
@@ -346,28 +274,28 @@ class RenderPool:
         texts: bool = True,
         samples: Sequence[Mapping[str, Any]] | None = None,
     ) -> Examined | Problem:
-        written, refused = _written(value_sets)
-        known = None if samples is None else tuple(_written(samples, _LEARNT_BYTES)[0].values())
+        written, refused = handed_over(value_sets)
+        known = None if samples is None else tuple(handed_over(samples, _LEARNT_BYTES)[0].values())
         try:
             job = Rendering(source, tuple(declared), tuple(written.values()), texts, known)
             payload = msgspec.json.encode(job)
         except (UnicodeEncodeError, ValueError, RecursionError):
-            return Problem(_NOT_JSON)
+            return Problem(NOT_JSON)
         units = len(written) + (known is not None)
         answers = self._done(payload, units, patience, wall) if units else []
         if isinstance(answers, Problem):
             return answers
-        verdicts = _read(answers.pop(), _VERDICTS, alone=False) if known is not None else []
+        verdicts = read(answers.pop(), VERDICTS, alone=False) if known is not None else []
         found = dict(refused)
         for index, answer in zip(written, answers, strict=True):
-            found[index] = _read(answer, _PREVIEW, alone=len(written) == 1)
+            found[index] = read(answer, PREVIEW, alone=len(written) == 1)
         ordered = [found[index] for index in range(len(value_sets))]
         previews = [Preview(None, problem=each) if isinstance(each, Problem) else each for each in ordered]
         if isinstance(verdicts, Problem):
             # What its renders ran into, if they did, says more; and nobody is told that nothing was found.
             failed = any(preview.problem for preview in previews)
             verdicts = (
-                [] if failed else [Verdict(severity=WARNING, code=UNEXAMINED, message=_TOO_MUCH_TO_READ)]
+                [] if failed else [Verdict(severity=WARNING, code=UNEXAMINED, message=_NOT_LOOKED_OVER)]
             )
         return Examined(previews, verdicts)
 
@@ -378,16 +306,16 @@ class RenderPool:
         with self._turn(patience, is_check=wall > WALL_SECONDS):
             answer = self._ask(payload, units, wall)
         if isinstance(answer, Outcome):
-            return Problem(_ENDINGS[answer])
-        return _cut(answer, units) or Problem(_ENDINGS[Outcome.DIED])
+            return ending_of(answer)
+        return cut(answer, units) or ending_of(Outcome.DIED)
 
     def _ask(self, payload: bytes, units: int, wall: float) -> bytes | Outcome:
         """Have a worker do it; one that fails is ended, and the next job starts another."""
         worker = self._idle_worker()
         try:
-            worker = worker or _Worker()
+            worker = worker or RenderProcess()
             answer = worker.ask(payload, units, wall)
-        except (_Broken, OSError):
+        except (Broken, OSError):
             if worker is None:
                 return Outcome.NOT_STARTED
             worker.kill()
@@ -395,7 +323,7 @@ class RenderPool:
         self._put_back(worker)
         return answer
 
-    def _idle_worker(self) -> _Worker | None:
+    def _idle_worker(self) -> RenderProcess | None:
         with self._change:
             while self._idle:
                 worker = self._idle.popleft()  # the one that has rested longest: its next child is ready
@@ -451,48 +379,6 @@ atexit.register(_shared.close)
 def shared() -> RenderPool:
     """Return this process's pool; its workers start with the first job."""
     return _shared
-
-
-def _written(
-    value_sets: Sequence[Mapping[str, Any]], most: int = JOB_BYTES // 2
-) -> tuple[dict[int, dict[str, Any]], dict[int, Preview | Problem]]:
-    """Return the sets of values that can be handed over, by their place, and why the others cannot."""
-    written: dict[int, dict[str, Any]] = {}
-    refused: dict[int, Preview | Problem] = {}
-    left = most
-    for index, values in enumerate(value_sets):
-        try:
-            size = len(msgspec.json.encode(values))
-        except (UnicodeEncodeError, ValueError, RecursionError, TypeError):
-            refused[index] = Problem(_NOT_JSON)
-            continue
-        if size > left:
-            refused[index] = Problem("these values are too large, or too large together with the others")
-            continue
-        left -= size
-        written[index] = dict(values)
-    return written, refused
-
-
-def _cut(answer: bytes, units: int) -> list[bytes] | None:
-    """Return the units' answers out of a worker's; None when it is not made of so many."""
-    found, start = [], 0
-    while start + UNIT.size <= len(answer):
-        end = start + UNIT.size + UNIT.unpack_from(answer, start)[0]
-        found.append(answer[start + UNIT.size : end])
-        start = end
-    return found if len(found) == units and start == len(answer) else None
-
-
-def _read(answer: bytes, decoder: msgspec.json.Decoder[Any], *, alone: bool) -> Any:
-    """Understand one answer. It comes from a process that ran a stranger's text, so nothing in it is believed."""
-    try:
-        outcome = Outcome(answer[:1])
-        if outcome is Outcome.ANSWERED:
-            return decoder.decode(answer[1:])
-    except ValueError:  # msgspec's ValidationError is one
-        outcome = Outcome.DIED
-    return Problem(_ENDINGS[outcome] if alone else _AMONG_OTHERS.get(outcome, _ENDINGS[outcome]))
 
 
 def _without_optional(problem: Problem) -> Problem:

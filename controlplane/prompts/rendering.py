@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from controlplane.prompts.render_jobs import PATIENT_WALL_SECONDS
 from controlplane.prompts.render_pool import RenderPool
-from controlplane.prompts.render_worker import PATIENT_WALL_SECONDS
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.renderer import Preview, Problem
 

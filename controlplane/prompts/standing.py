@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from controlplane.prompts.contract import Verdict
 from controlplane.prompts.models import Prompt, PromptVersion
+from controlplane.prompts.render_jobs import Held
 from controlplane.prompts.render_pool import RenderBusy, RenderPool
-from controlplane.prompts.render_worker import Held
 from controlplane.registry.models import Interaction
 from controlplane.runtime import canonical
 from controlplane.runtime.entries import Parameter

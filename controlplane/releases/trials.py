@@ -12,8 +12,8 @@ from controlplane.decisions.kept import recorded_values
 from controlplane.errors import NotFound, Refused
 from controlplane.prompts import standing
 from controlplane.prompts.contract import Verdict
+from controlplane.prompts.render_jobs import Held
 from controlplane.prompts.render_pool import RenderPool
-from controlplane.prompts.render_worker import Held
 from controlplane.prompts.rendering import (
     EXAMPLES,
     RECORDED,

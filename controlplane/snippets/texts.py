@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
+from controlplane.prompts.render_jobs import WALL_SECONDS
 from controlplane.prompts.render_pool import CHECK_PATIENCE, PREVIEW_PATIENCE, Examined, RenderPool
-from controlplane.prompts.render_worker import WALL_SECONDS
 from controlplane.runtime.entries import Parameter
 from controlplane.runtime.profile import normalise
 from controlplane.runtime.renderer import Preview, Problem

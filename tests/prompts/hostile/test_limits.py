@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.prompts.render_confinement import MEMORY_BYTES
 from controlplane.prompts.render_pool import RenderPool
-from controlplane.prompts.render_worker import MEMORY_BYTES
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="needs /proc")
 
