@@ -1,0 +1,1 @@
+"""The commands of an operator, by subject; `controlplane.web.cli` puts them together."""
