@@ -23,7 +23,7 @@ from bench.record import fill
 from bench.timing import ItemT, percentile
 from controlplane.accounts.actor import Actor
 from controlplane.audit import export, finding, queries
-from controlplane.audit.finding import Wanted
+from controlplane.audit.conditions import Wanted
 from controlplane.audit.language import parse
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record

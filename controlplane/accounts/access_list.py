@@ -14,7 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
-from controlplane.audit.finding import Wanted, all_of, prepare
+from controlplane.audit.conditions import Wanted
+from controlplane.audit.finding import all_of, prepare
 from controlplane.audit.language import Query, Term
 from controlplane.audit.models import AuditArchive, AuditEvent
 from controlplane.audit.services import record

@@ -10,7 +10,7 @@ from controlplane.api import documents
 from controlplane.api.inputs import ChangesQuery, ListQuery
 from controlplane.api.routing import HERE, answered, blueprint, environment_row, query_as
 from controlplane.audit import finding, language
-from controlplane.audit.finding import Wanted
+from controlplane.audit.conditions import Wanted
 from controlplane.configurations.places import Place
 from controlplane.configurations.services import get_configuration
 from controlplane.db import now

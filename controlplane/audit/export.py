@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit import finding
-from controlplane.audit.finding import Figures, Wanted
+from controlplane.audit.conditions import Wanted
+from controlplane.audit.finding import Figures
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.plain import visible
 from controlplane.audit.services import record

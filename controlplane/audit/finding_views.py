@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from controlplane.accounts.actor import Role
 from controlplane.audit import export, finding, saved_views
-from controlplane.audit.finding import Wanted
+from controlplane.audit.conditions import Wanted
 from controlplane.audit.inputs import ViewInput, asked_of
 from controlplane.audit.views import list_page
 from controlplane.db import now

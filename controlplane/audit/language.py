@@ -29,7 +29,7 @@ WORDS: Mapping[str, str] = {
     "is": "a state it is in",
 }
 
-# What may follow `is:`. `finding.STATES` says how each is found; features above add theirs to both.
+# What may follow `is:`. `conditions.STATES` says how each is found; features above add theirs to both.
 STATES: dict[str, str] = {
     "revert": "took something back",
     "emergency": "done without the agreement that is asked for",

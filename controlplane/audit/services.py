@@ -46,11 +46,7 @@ def record(
     event = AuditEvent(
         id=new_identifier(),
         at=now(),
-        actor_kind=actor.kind,
-        actor_id=one_line(actor.id),
-        actor_name=one_line(actor.name),
-        actor_role=actor.role.value,
-        via=actor.via,
+        **_by(actor),
         action=one_line(action),
         object_kind=one_line(object_kind),
         object_key=one_line(object_key),
@@ -58,9 +54,6 @@ def record(
         sentence=without_keys(one_line(sentence)),
         reason=without_keys(one_line(reason)) if reason else None,
         ticket=ticket_in(reason),
-        token=actor.token,
-        owner_id=actor.owner_id,
-        owner_name=one_line(actor.owner_name) if actor.owner_name else None,
         effect_share=effect_share,
         approvals=approvals,
         approvals_needed=approvals_needed,
@@ -69,11 +62,25 @@ def record(
         release=release,
         proposal=proposal,
         emergency=emergency,
-        request_id=one_line(actor.request_id) if actor.request_id else None,
-        address=one_line(actor.address) if actor.address else None,
-        user_agent=one_line(actor.user_agent)[:300] if actor.user_agent else None,
     )
     session.add(event)
     session.flush()
     open_review(session, event, before=before, after=after)
     return event
+
+
+def _by(actor: Actor) -> dict[str, str | None]:
+    """Who did it and how they came, each in one line: what is shown of them began as a stranger's text."""
+    return {
+        "actor_kind": actor.kind,
+        "actor_id": one_line(actor.id),
+        "actor_name": one_line(actor.name),
+        "actor_role": actor.role.value,
+        "via": actor.via,
+        "token": actor.token,
+        "owner_id": actor.owner_id,
+        "owner_name": one_line(actor.owner_name) if actor.owner_name else None,
+        "request_id": one_line(actor.request_id) if actor.request_id else None,
+        "address": one_line(actor.address) if actor.address else None,
+        "user_agent": one_line(actor.user_agent)[:300] if actor.user_agent else None,
+    }

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.audit import archive, finding, language, listing, pages, queries, saved_views
+from controlplane.audit.conditions import Wanted
 from controlplane.audit.export import FORMATS
-from controlplane.audit.finding import Wanted
 from controlplane.audit.inputs import asked_of
 from controlplane.audit.language import Query
 from controlplane.audit.models import AuditEvent

@@ -2,7 +2,7 @@
 
 from sqlalchemy import ColumnElement, select, tuple_
 
-from controlplane.audit import finding, language
+from controlplane.audit import conditions, language
 from controlplane.audit.models import AuditEvent
 from controlplane.reviews.models import EventReview
 from controlplane.reviews.states import Level, State
@@ -29,4 +29,4 @@ def teach() -> None:
     """Add the states to the language and to what it finds."""
     for word, (meaning, condition) in _STATES.items():
         language.STATES[word] = meaning
-        finding.STATES[word] = condition
+        conditions.STATES[word] = condition

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.audit import finding
 from controlplane.audit import services as audit
-from controlplane.audit.finding import Wanted
+from controlplane.audit.conditions import Wanted
 from controlplane.audit.language import parse
 from controlplane.audit.models import AuditEvent
 from controlplane.db import now
@@ -117,7 +117,7 @@ def test_what_began_earlier_and_came_later_is_not_passed_over(
 def test_what_is_rare_is_found_stretch_by_stretch_and_not_looked_for_again(
     first_data: Session, reader: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "_FIRST_STEP", 3)
+    monkeypatch.setattr(finding, "FIRST_STEP", 3)
     reader.get("/environments")
     last = finding.last_number(first_data)
     for query in ("kind:tier", "is:unreviewed", "is:emergency", "kind:nothing"):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Role
 from controlplane.audit import export
-from controlplane.audit.finding import Wanted
+from controlplane.audit.conditions import Wanted
 from controlplane.audit.identifiers import new_identifier
 from controlplane.audit.language import parse
 from controlplane.audit.models import AuditEvent

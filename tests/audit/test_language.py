@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlplane.audit import finding
+from controlplane.audit import conditions
 from controlplane.audit.language import DATES, LONGEST, MOST_TERMS, STATES, WORDS, Query, Term, parse, span_of
 
 NOW = dt.datetime(2026, 11, 28, 22, 30, tzinfo=dt.UTC)  # a Saturday
@@ -113,7 +113,7 @@ def test_a_text_and_its_terms_have_an_end() -> None:
 
 
 def test_every_state_says_how_it_is_found() -> None:
-    assert set(STATES) == set(finding.STATES)
+    assert set(STATES) == set(conditions.STATES)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from controlplane.audit import finding, queries
-from controlplane.audit.finding import MOST_COUNTED, PAGE, Figures, Found, Wanted, find
+from controlplane.audit import finding, queries, walking
+from controlplane.audit.conditions import Wanted
+from controlplane.audit.finding import MOST_COUNTED, PAGE, Figures, Found, find
 from controlplane.audit.inputs import asked_of
 from controlplane.audit.language import parse
 from controlplane.errors import NotFound
@@ -236,7 +237,7 @@ def test_a_place_in_the_list_that_makes_no_sense_is_named_and_left_out(
 def test_what_is_rare_is_found_behind_what_is_common(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "_FIRST_STEP", 3)
+    monkeypatch.setattr(walking, "FIRST_STEP", 3)
     told(session, "the rare one", actor=GRACE)
     for number in range(12):
         told(session, f"common {number}")
