@@ -14,7 +14,7 @@ from controlplane.registry.models import Environment
 from controlplane.releases.saved import live_entry
 
 if TYPE_CHECKING:
-    from tests.architecture.ways_to_change import Admin
+    from tests.architecture.ways.admin import Admin
 
 Sent = tuple[str, Mapping[str, Any]]
 REASON = "a test of what is recorded"

@@ -9,7 +9,8 @@ from controlplane.audit import object_links, pages
 from controlplane.audit.kinds import KINDS, Holds
 from controlplane.audit.models import AuditEvent
 from tests.architecture.conftest import Site
-from tests.architecture.ways_to_change import IN_TWO_STEPS, NOT_REFUSED, RECORDED, SPOILT, UNRECORDED, Admin
+from tests.architecture.ways.admin import Admin
+from tests.architecture.ways_to_change import IN_TWO_STEPS, NOT_REFUSED, RECORDED, SPOILT, UNRECORDED
 from tests.page import PageClient
 
 # "updated it", "changed its price": a verb, with nothing after it that says from what to what.

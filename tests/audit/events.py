@@ -1,4 +1,4 @@
-"""Events for tests, with everything a test does not care about filled in."""
+"""Events for tests, with everything a test does not care about filled in, and what a page shows of them."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from controlplane.accounts.actor import Actor, Role
 from controlplane.audit.models import AuditEvent
 from controlplane.audit.services import record
+from tests.page import Page
 
 ADA = Actor(
     kind="person", id="ada-1", name="Ada Lovelace", role=Role.PUBLISHER, via="browser", request_id="request-1"
@@ -37,3 +38,13 @@ def move_last_to(session: Session, moment: str) -> None:
         {"moment": moment},
     )
     session.execute(text("ALTER TABLE audit_events ENABLE TRIGGER USER"))
+
+
+def lines(page: Page) -> list[str]:
+    """The sentences of a list."""
+    return [
+        "".join(link.itertext())
+        for change in page.all("li", class_="change")
+        for link in change.iter("a")
+        if link.get("href", "").startswith("/changes/")
+    ]
