@@ -100,17 +100,14 @@ def _keep_on(turns: Turns, database_url: str) -> None:
     while True:
         try:
             with psycopg.connect(database_url, autocommit=True) as connection:
-                connection.execute(
-                    f"LISTEN {CHANNEL}"
-                )  # before the first round, or a call between would wait
+                # Before the first round, or a call between would wait.
+                connection.execute(f"LISTEN {CHANNEL}")
                 woken: set[str] = set()
                 while True:
                     turns.round(woken)
                     notices = connection.notifies(timeout=turns.pause(), stop_after=1)
                     woken = {notice.payload for notice in notices}
-        except (
-            Exception
-        ) as problem:  # a thread that ended would be missed by nobody until a switch does nothing
+        except Exception as problem:  # a thread that ended would not be missed until a switch does nothing
             told = f"{type(problem).__name__}: {problem}".partition("\n")[0]
             _log.warning("%s: the database does not answer: %s", turns.chore.name, told)
             time.sleep(_RECONNECT_SECONDS)

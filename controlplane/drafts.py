@@ -3,7 +3,9 @@
 A feature's table takes its columns from `Draft` and adds the thing it is about and what was typed; its services keep and
 drop its rows through one `Drafts`:
 
-DRAFTS = Drafts(PromptDraft, PromptDraft.prompt_code)
+DRAFTS = Drafts(ConfigurationDraft, ConfigurationDraft.place)
+
+What is a text of versions with a number and a body has `TextDrafts`.
 """
 
 import datetime as dt
@@ -17,6 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from controlplane.accounts.actor import Actor
 from controlplane.db import Json, now
+from controlplane.runtime.profile import normalise
 
 # How long a draft that was thrown away can be had back; the page offers it for some seconds.
 UNDO: Final = dt.timedelta(minutes=10)
@@ -108,6 +111,39 @@ class Drafts(Generic[D]):
     def _of(self, actor: Actor) -> ColumnElement[bool]:
         # Compared as text: parts of the system act too, and their ids are no people's.
         return cast(self.table.person_id, Text) == actor.id
+
+
+@dataclass(frozen=True)
+class TextDrafts(Drafts[D]):
+    """The drafts of texts: the column of their versions' table that says which text a version is of."""
+
+    versions_of: InstrumentedAttribute[str]
+
+    def keep_text(
+        self,
+        session: Session,
+        subject: str,
+        *,
+        body: str,
+        beside: Json,
+        base_version: int,
+        actor: Actor,
+    ) -> D | None:
+        """Keep a text as it is, right or wrong, with what was typed `beside` it, storable already.
+
+        None when there is nothing to keep: somebody saved this very text since, most often the same person a moment ago.
+        """
+        body = normalise(body)
+        self.hold(session, subject, actor=actor)
+        table = self.versions_of.class_
+        versions = select(table.number, table.body).where(self.versions_of == subject)
+        newest = session.execute(versions.order_by(table.number.desc()).limit(1)).one()
+        if base_version < newest.number and body == newest.body:
+            self.drop(session, subject, actor=actor)
+            return None
+        typed = {**beside, **storable({"body": body})}
+        base = min(base_version, newest.number)
+        return self.keep(session, subject, base_version=base, typed=typed, actor=actor)
 
 
 class Version(Protocol):

@@ -86,9 +86,8 @@ def answered(document: Any, status: int = 200, *, location: str | None = None) -
 def _document(data: bytes) -> dict[str, Any]:
     try:
         found = canonical.loads(data.decode("utf-8"))
-        json.dumps(found, ensure_ascii=False).encode(
-            "utf-8"
-        )  # half a character is in no text that can be kept
+        # Half a character is in no text that can be kept.
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as wrong:
         abort(400, f"This is not JSON: line {wrong.lineno}, column {wrong.colno}: {wrong.msg}.")
     except UnicodeError:

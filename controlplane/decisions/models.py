@@ -14,9 +14,8 @@ class RecordedBatch(Base):
     __tablename__ = "recorded_batches"
 
     environment: Mapped[str] = mapped_column(ForeignKey("environments.code"), primary_key=True)
-    hour: Mapped[dt.datetime] = mapped_column(
-        primary_key=True
-    )  # in which it was written, by its writer's clock
+    # In which it was written, by its writer's clock.
+    hour: Mapped[dt.datetime] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     read_at: Mapped[dt.datetime]
     process: Mapped[str | None]

@@ -77,9 +77,8 @@ def read_recorded(
     is_clean = cleaned_at is not None and at - _HOUR < cleaned_at <= at
     with transaction(engine) as session:
         _note(session, environment, at if all_read else since, cleaned_at if cleaned_at and is_clean else at)
-    if (
-        not is_clean
-    ):  # noted before: a store that lets nothing be deleted is asked once an hour, and hides nothing new
+    # Noted before: a store that lets nothing be deleted is asked once an hour, and hides nothing new.
+    if not is_clean:
         _clean_store(store, environment, at, bounds)
     if refused is not None:
         raise refused

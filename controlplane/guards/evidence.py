@@ -94,9 +94,8 @@ class MeanEvidence(msgspec.Struct):
     blocks: int = 0
     total: float = 0.0
     squares: float = 0.0
-    scale: float = (
-        0.0  # how large the values compared are: what varies by less than a hundredth of them does not vary
-    )
+    # How large the values compared are: what varies by less than a hundredth of them does not vary.
+    scale: float = 0.0
 
     def add(self, value: float, *, scale: float) -> None:
         """Take a block into account; `scale` is the size of what its value is a difference of."""

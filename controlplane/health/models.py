@@ -9,8 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from controlplane.db import Base
 
-_Whole = BigInteger
-
 
 class HealthMinute(Base):
     """How the calls of one version of a row of configuration went in one minute, all processes together.
@@ -28,14 +26,14 @@ class HealthMinute(Base):
     tier: Mapped[str] = mapped_column(primary_key=True)
     row: Mapped[str] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
-    answered: Mapped[int] = mapped_column(_Whole)
-    failed: Mapped[int] = mapped_column(_Whole)
-    elsewhere: Mapped[int] = mapped_column(_Whole)
-    unusable: Mapped[int] = mapped_column(_Whole)
-    fallbacks: Mapped[int] = mapped_column(_Whole)
-    input_tokens: Mapped[int] = mapped_column(_Whole)
-    output_tokens: Mapped[int] = mapped_column(_Whole)
-    unpriced: Mapped[int] = mapped_column(_Whole)
+    answered: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    elsewhere: Mapped[int] = mapped_column(BigInteger)
+    unusable: Mapped[int] = mapped_column(BigInteger)
+    fallbacks: Mapped[int] = mapped_column(BigInteger)
+    input_tokens: Mapped[int] = mapped_column(BigInteger)
+    output_tokens: Mapped[int] = mapped_column(BigInteger)
+    unpriced: Mapped[int] = mapped_column(BigInteger)
     cost: Mapped[float]
     seconds: Mapped[float]
     times: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
@@ -49,8 +47,8 @@ class HealthLookups(Base):
     environment: Mapped[str] = mapped_column(ForeignKey("environments.code"), primary_key=True)
     minute: Mapped[dt.datetime] = mapped_column(primary_key=True)
     times: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
-    hits: Mapped[int] = mapped_column(_Whole)
-    misses: Mapped[int] = mapped_column(_Whole)
+    hits: Mapped[int] = mapped_column(BigInteger)
+    misses: Mapped[int] = mapped_column(BigInteger)
 
 
 class HealthSource(Base):

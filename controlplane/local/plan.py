@@ -49,12 +49,11 @@ def plan_for(settings: Settings, environment: Mapping[str, str]) -> Plan:
         environment={
             # Pages are served over plain http on this machine alone; and a change should be seen while one looks.
             **_unless_set(environment, CONTROLPLANE_SECURE_COOKIES="no", CONTROLPLANE_POLL_SECONDS="2"),
+            # The file of failures is not there until somebody rehearses.
             **_unless_set(
                 environment,
                 CONTROLPLANE_PROVIDERS="echo",
-                CONTROLPLANE_ECHO_FAILS=str(
-                    settings.home / "echo-fails"
-                ),  # not there, until somebody rehearses
+                CONTROLPLANE_ECHO_FAILS=str(settings.home / "echo-fails"),
             ),
             # Blank counts as not set, and the service takes a blank list for one of a single bad code.
             **_unless_set(environment, CONTROLPLANE_ENVIRONMENTS=None),

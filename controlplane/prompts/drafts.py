@@ -2,16 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
 from controlplane.db import Json
-from controlplane.drafts import Drafts, storable
+from controlplane.drafts import TextDrafts, storable
 from controlplane.prompts.models import Prompt, PromptDraft, PromptVersion
-from controlplane.runtime.profile import normalise
 
-DRAFTS: Final = Drafts(PromptDraft, PromptDraft.prompt_code)
+DRAFTS: Final = TextDrafts(PromptDraft, PromptDraft.prompt_code, PromptVersion.prompt_code)
 
 
 def get_draft(session: Session, code: str, *, actor: Actor) -> PromptDraft | None:
@@ -27,22 +25,12 @@ def draft_codes(session: Session, *, actor: Actor) -> set[str]:
 def save_draft(
     session: Session, prompt: Prompt, *, body: str, parameters: Json, base_version: int, actor: Actor
 ) -> PromptDraft | None:
-    """Keep this person's unsaved work, whatever state it is in; nobody else sees it.
-
-    None when there is nothing to keep: somebody saved this very text since, most often the same person a moment ago.
-    """
+    """Keep this person's unsaved work and the values it was tried with; None when it is the newest version by now."""
     actor.require(Role.EDITOR)
-    body = normalise(body)
-    DRAFTS.hold(session, prompt.code, actor=actor)
-    versions = select(PromptVersion.number, PromptVersion.body).where(
-        PromptVersion.prompt_code == prompt.code
+    beside = {"parameters": storable(parameters)}
+    return DRAFTS.keep_text(
+        session, prompt.code, body=body, beside=beside, base_version=base_version, actor=actor
     )
-    newest = session.execute(versions.order_by(PromptVersion.number.desc()).limit(1)).one()
-    if base_version < newest.number and body == newest.body:
-        DRAFTS.drop(session, prompt.code, actor=actor)
-        return None
-    typed = {**storable({"body": body}), "parameters": storable(parameters)}
-    return DRAFTS.keep(session, prompt.code, base_version=base_version, typed=typed, actor=actor)
 
 
 def discard_draft(session: Session, prompt: Prompt, *, actor: Actor) -> None:

@@ -159,9 +159,8 @@ class Recorder:
         """Begin to write what is seen."""
         if not self._running:
             self._running = True
-            with contextlib.suppress(
-                RuntimeError
-            ):  # no more threads: calls are more important than their record
+            # No more threads: calls are more important than their record.
+            with contextlib.suppress(RuntimeError):
                 self._ticker.start(at_once=False)
         return self
 
@@ -247,12 +246,9 @@ class Recorder:
                 continue
             try:
                 line = decisions.encode(_decision_of(seen, self._key))
-                decisions.decode(
-                    line
-                )  # what no reader takes, as an id of a thousand letters, is told of here
-            except (
-                Exception
-            ) as problem:  # one that cannot be kept must not end the thread that keeps the others
+                # What no reader takes, as an id of a thousand letters, is told of here.
+                decisions.decode(line)
+            except Exception as problem:  # one that cannot be kept must not end the thread for the others
                 self._dropped += 1
                 self._failed(f"a call cannot be kept: {type(problem).__name__}: {problem}")
                 continue

@@ -103,8 +103,8 @@ class Units:
         """Sketches of this hour and the one before as plain values, of about `limit` bytes of JSON at most.
 
         A series is due when it is new or has doubled, and else once a minute at beats of ten seconds: what is written is paid
-        for by the kilobyte, and by processes that are many. Where all that is due has no room, half of it goes to those that were called most since they were last told, and half to those
-        told longest ago: every series has its turn, and a beat that nobody read is made good by a later one.
+        for by the kilobyte, and by processes that are many. Where all that is due has no room, half of it goes to those that
+        were called most since they were last told, and half to those told longest ago: every series has its turn, and a beat that nobody read is made good by a later one.
         """
         self._beats += 1
         waiting = self._waiting()

@@ -2,15 +2,13 @@
 
 from typing import Final
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from controlplane.accounts.actor import Actor, Role
-from controlplane.drafts import Drafts, storable
-from controlplane.runtime.profile import normalise
+from controlplane.drafts import TextDrafts, storable
 from controlplane.snippets.models import Snippet, SnippetDraft, SnippetVersion
 
-DRAFTS: Final = Drafts(SnippetDraft, SnippetDraft.snippet_code)
+DRAFTS: Final = TextDrafts(SnippetDraft, SnippetDraft.snippet_code, SnippetVersion.snippet_code)
 
 
 def get_draft(session: Session, code: str, *, actor: Actor) -> SnippetDraft | None:
@@ -21,23 +19,12 @@ def get_draft(session: Session, code: str, *, actor: Actor) -> SnippetDraft | No
 def save_draft(
     session: Session, snippet: Snippet, *, body: str, reason: str, base_version: int, actor: Actor
 ) -> SnippetDraft | None:
-    """Keep this person's unsaved work, whatever state it is in; nobody else sees it.
-
-    None when there is nothing to keep: somebody saved this very text since, most often the same person a moment ago.
-    """
+    """Keep this person's unsaved work and its reason so far; None when it is the newest version by now."""
     actor.require(Role.EDITOR)
-    body = normalise(body)
-    DRAFTS.hold(session, snippet.code, actor=actor)
-    versions = select(SnippetVersion.number, SnippetVersion.body).where(
-        SnippetVersion.snippet_code == snippet.code
+    beside = storable({"reason": reason})
+    return DRAFTS.keep_text(
+        session, snippet.code, body=body, beside=beside, base_version=base_version, actor=actor
     )
-    newest = session.execute(versions.order_by(SnippetVersion.number.desc()).limit(1)).one()
-    if base_version < newest.number and body == newest.body:
-        DRAFTS.drop(session, snippet.code, actor=actor)
-        return None
-    typed = storable({"body": body, "reason": reason})
-    base = min(base_version, newest.number)
-    return DRAFTS.keep(session, snippet.code, base_version=base, typed=typed, actor=actor)
 
 
 def discard_draft(session: Session, snippet: Snippet, *, actor: Actor) -> None:

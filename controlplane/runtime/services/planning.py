@@ -97,9 +97,8 @@ class Planner:
         try:
             # One release, from here to the end.
             snapshot = await self._configurations.live(call.interaction, call.caller.tenant_id)
-            self._seen = descent.release = (
-                snapshot  # also the one that a later call without any is counted by
-            )
+            # Also the one that a later call without any is counted by.
+            self._seen = descent.release = snapshot
             kept_out = self._thrown(call) or self._outside_of_the_gate(call, snapshot)
             if kept_out is not None:
                 return self._legacy(call, kept_out.why, descent, snapshot, by=kept_out.by)
